@@ -1,0 +1,127 @@
+# hy: make (the program), make demo, make test, make bench, make lint; config=debug|release|asan|ubsan|tsan|fuzz|cov
+# Everything is found by folder: a new .c file needs no line here.
+config ?= release
+CC ?= cc
+ifeq ($(origin CC),default)
+CC := cc
+endif
+B := build/$(config)
+UNAME_S := $(shell uname -s)
+UNAME_M := $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+        -Wwrite-strings -Wundef -Wvla -Wno-unused-parameter -Wno-missing-field-initializers
+CFLAGS_release := -O3 -g1
+CFLAGS_debug := -O0 -g3
+CFLAGS_asan := -O1 -g -fsanitize=address -fno-omit-frame-pointer
+CFLAGS_ubsan := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_tsan := -O1 -g -fsanitize=thread
+CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+CFLAGS_cov := -O0 -g --coverage
+ifeq ($(CFLAGS_$(config)),)
+$(error config=$(config) is unknown; use debug, release, asan, ubsan, tsan, fuzz or cov)
+endif
+ifeq ($(config),fuzz)
+CC := clang
+endif
+CFLAGS += -std=gnu17 $(WARN) $(CFLAGS_$(config)) -I. -ffp-contract=off -fno-math-errno -fno-strict-aliasing
+LDFLAGS += $(filter -fsanitize=% --coverage,$(subst -fsanitize=fuzzer-no-link,-fsanitize=,$(CFLAGS_$(config)))) -pthread
+LDLIBS += -lxxhash -lpcre2-8 -lutf8proc -lm
+ifeq ($(UNAME_S),Linux)
+CFLAGS += -D_GNU_SOURCE
+endif
+ifeq ($(UNAME_S),Darwin)
+BREW := $(shell brew --prefix 2>/dev/null)
+CFLAGS += -D_DARWIN_C_SOURCE -I$(BREW)/include
+LDFLAGS += -L$(BREW)/lib
+endif
+
+# Kernels named *_cpu.c are compiled once per instruction set.
+ifneq ($(filter x86_64 amd64,$(UNAME_M)),)
+ISAS := scalar avx2 avx512
+else ifneq ($(filter aarch64 arm64,$(UNAME_M)),)
+ISAS := scalar neon
+else
+ISAS := scalar
+endif
+ISA_scalar :=
+ISA_avx2 := -mavx2 -mfma -mf16c
+ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512bf16 -mfma -mf16c -mprefer-vector-width=512
+ISA_neon := -march=armv8.2-a+fp16+dotprod
+
+DIRS := runtime gguf io kernels models models/tokenizer models/chat sched
+LIB_SRC := $(wildcard $(addsuffix /*.c,$(DIRS)))
+CPU_SRC := $(filter %_cpu.c,$(LIB_SRC))
+LIB_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out $(CPU_SRC),$(LIB_SRC))) \
+           $(foreach i,$(ISAS),$(patsubst %.c,$(B)/%.$(i).o,$(CPU_SRC)))
+TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out tools/genmodel.c,$(wildcard tools/*.c)))
+LIB := $(B)/libhy.a
+TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+GEN := $(B)/hy-genmodel
+
+V ?= 0
+SAY = @$(if $(filter 0,$(V)),printf '%-6s %s\n' '$(1)' '$@' &&,set -x;)
+
+.PHONY: all bin demo test tests-bin lint bench bench-peer kernels-test fuzz clean
+all:
+	@sh tools/deps.sh build
+	@$(MAKE) --no-print-directory bin
+bin: $(B)/hy $(GEN)
+
+$(B)/hy: $(TOOL_OBJ) $(LIB)
+	$(call SAY,LINK) $(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+$(GEN): $(B)/tools/genmodel.o $(LIB)
+	$(call SAY,LINK) $(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+$(LIB): $(LIB_OBJ)
+	$(call SAY,AR) rm -f $@ && ar rcs $@ $^
+$(B)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call SAY,CC) $(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+define ISA_RULE
+$(B)/%.$(1).o: %.c Makefile
+	@mkdir -p $$(@D)
+	$$(call SAY,CC) $$(CC) $$(CFLAGS) $$(ISA_$(1)) -DISA=$(1) -DISA_$(1)=1 -MMD -MP -c $$< -o $$@
+endef
+$(foreach i,$(ISAS),$(eval $(call ISA_RULE,$(i))))
+$(B)/tests/%: $(B)/tests/%.o $(LIB)
+	$(call SAY,LINK) $(CC) $(LDFLAGS) $^ -lcmocka $(LDLIBS) -o $@
+$(B)/fuzz/%: tests/fuzz/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(call SAY,LINK) $(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined $^ $(LDLIBS) -o $@
+
+# Text from a tiny random model that the generator makes: noise, but through the whole engine.
+DEMO := build/models/demo.gguf
+demo: all
+	@mkdir -p $(dir $(DEMO))
+	@test -f $(DEMO) || $(GEN) --arch llama --type Q8_0 --size tiny --seed 1 -o $(DEMO)
+	@echo
+	@echo "A tiny model with random weights writes noise, but through the whole engine:"
+	@echo "  $(B)/hy run $(DEMO) --raw -p 'Once upon a time' -n 48 --temp 0 --stats"
+	@$(B)/hy run $(DEMO) --raw -p 'Once upon a time' -n 48 --temp 0 --stats
+	@echo
+	@echo "For real text: $(B)/hy run MODEL.gguf -p 'Why is the sky blue?'"
+
+tests-bin: $(TESTS)
+test:
+	@sh tools/deps.sh build && sh tools/deps.sh test
+	@$(MAKE) --no-print-directory bin tests-bin
+	@sh tests/run.sh $(B)
+kernels-test: bin
+	@$(B)/hy kernels-test
+ifeq ($(config),fuzz)
+fuzz: $(FUZZERS)
+else
+fuzz:
+	@$(MAKE) --no-print-directory config=fuzz fuzz
+endif
+bench: all
+	@sh tests/bench.sh $(B)
+bench-peer: all
+	@sh tests/bench_peer.sh $(B)
+lint:
+	@sh tools/deps.sh lint
+	@sh tests/lint.sh
+clean:
+	rm -rf build
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,304 @@
+#include "models/sampler.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct cand {
+    float logit;
+    float key; /* what the present step orders by, best is largest */
+    int32_t id;
+};
+
+struct sampler {
+    struct sampler_params p;
+    uint32_t n_vocab;
+    const uint32_t *allowed;
+    uint64_t rng[4];
+    int32_t *recent; /* ring of repeat_last_n tokens */
+    uint32_t n_recent, recent_at;
+    int32_t *count; /* of each token in the ring */
+    struct cand *cand;
+    double *weight; /* of each candidate */
+    uint32_t n;     /* candidates */
+};
+
+struct sampler_params sampler_defaults(void) {
+    return (struct sampler_params){
+        .temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.05f, .typical_p = 1, .repeat_penalty = 1,
+        .repeat_last_n = 64,
+    };
+}
+
+static int check_range(const char *name, float v, float lo, float hi, struct err *e) {
+    if (v >= lo && v <= hi) return ERR_OK; /* NaN fails */
+    return err_set(e, ERR_ARG, "%s is %g; it must be from %g to %g", name, (double)v, (double)lo, (double)hi);
+}
+
+static int check_params(const struct sampler_params *p, struct err *e) {
+    int rc = check_range("temperature", p->temperature, 0, 100, e);
+    if (!rc) rc = check_range("top_p", p->top_p, 0, 1, e);
+    if (!rc) rc = check_range("min_p", p->min_p, 0, 1, e);
+    if (!rc) rc = check_range("typical_p", p->typical_p, 0, 1, e);
+    if (!rc) rc = check_range("repeat_penalty", p->repeat_penalty, 0.01f, 100, e);
+    if (!rc) rc = check_range("presence_penalty", p->presence_penalty, -100, 100, e);
+    if (!rc) rc = check_range("frequency_penalty", p->frequency_penalty, -100, 100, e);
+    if (!rc && p->repeat_last_n > SAMPLER_LAST_N_MAX)
+        rc = err_set(e, ERR_ARG, "repeat_last_n is %u; the most is %d", p->repeat_last_n, SAMPLER_LAST_N_MAX);
+    return rc;
+}
+
+int sampler_new(const struct sampler_params *p, uint32_t n_vocab, struct sampler **out, struct err *e) {
+    *out = NULL;
+    int rc = check_params(p, e);
+    if (rc) return rc;
+    if (!n_vocab || n_vocab > INT32_MAX) return err_set(e, ERR_ARG, "a sampler needs a vocabulary, not %u tokens", n_vocab);
+    struct sampler *s = calloc(1, sizeof *s);
+    if (!s) return err_set(e, ERR_NOMEM, "no memory for the sampler");
+    s->p = *p;
+    s->n_vocab = n_vocab;
+    s->recent = calloc((size_t)p->repeat_last_n + 1, sizeof *s->recent);
+    s->count = calloc(n_vocab, sizeof *s->count);
+    s->cand = malloc(n_vocab * sizeof *s->cand);
+    s->weight = malloc(n_vocab * sizeof *s->weight);
+    if (!s->recent || !s->count || !s->cand || !s->weight) {
+        sampler_free(s);
+        return err_set(e, ERR_NOMEM, "no memory for the sampler");
+    }
+    sampler_reset(s, p->seed);
+    *out = s;
+    return ERR_OK;
+}
+
+void sampler_free(struct sampler *s) {
+    if (!s) return;
+    free(s->recent);
+    free(s->count);
+    free(s->cand);
+    free(s->weight);
+    free(s);
+}
+
+void sampler_set_mask(struct sampler *s, const uint32_t *allowed) { s->allowed = allowed; }
+
+static uint64_t rotl(uint64_t x, int k) { return x << k | x >> (64 - k); }
+
+/* xoshiro256** by Blackman and Vigna (public domain), seeded by splitmix64. */
+static uint64_t rng_next(uint64_t s[4]) {
+    uint64_t out = rotl(s[1] * 5, 7) * 9, t = s[1] << 17;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= t;
+    s[3] = rotl(s[3], 45);
+    return out;
+}
+
+void sampler_reset(struct sampler *s, uint64_t seed) {
+    for (int i = 0; i < 4; i++) {
+        uint64_t z = seed += 0x9e3779b97f4a7c15u;
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+        z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+        s->rng[i] = z ^ z >> 31;
+    }
+    s->n_recent = s->recent_at = 0;
+    memset(s->count, 0, s->n_vocab * sizeof *s->count);
+}
+
+/* e^x for x <= 0 from +, * and an exponent: libm's exp differs between systems in the last bit, and then
+ * one seed would give two texts. Good to 2 ulp. */
+static double exp_neg(double x) {
+    if (x < -708) return 0;
+    double n = (double)(int)(x * 1.4426950408889634 - 0.5);
+    double r = x - n * 0.693147180369123816490; /* high part of ln 2: n times it is exact */
+    r -= n * 1.90821492927058770002e-10;
+    static const double inv_factorial[] = {
+        1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
+        1.0 / 720,        1.0 / 120,       1.0 / 24,       1.0 / 6,       1.0 / 2,      1,           1,
+    };
+    double sum = inv_factorial[0];
+    for (size_t i = 1; i < sizeof inv_factorial / sizeof *inv_factorial; i++) sum = sum * r + inv_factorial[i];
+    union {
+        uint64_t bits;
+        double v;
+    } scale = {.bits = (uint64_t)(1023 + (int)n) << 52};
+    return sum * scale.v;
+}
+
+void sampler_accept(struct sampler *s, int32_t token) {
+    if (!s->p.repeat_last_n || token < 0 || (uint32_t)token >= s->n_vocab) return;
+    if (s->n_recent == s->p.repeat_last_n)
+        s->count[s->recent[s->recent_at]]--;
+    else
+        s->n_recent++;
+    s->recent[s->recent_at] = token;
+    s->recent_at = (s->recent_at + 1) % s->p.repeat_last_n;
+    s->count[token]++;
+}
+
+static float penalized(const struct sampler_params *p, float logit, int32_t count) {
+    logit = logit <= 0 ? logit * p->repeat_penalty : logit / p->repeat_penalty;
+    return logit - (float)count * p->frequency_penalty - p->presence_penalty;
+}
+
+/* A token that is several times in the ring is met once: its count is negative from then until the end. */
+static void apply_penalties(struct sampler *s, float *logits, uint32_t n_vocab) {
+    const struct sampler_params *p = &s->p;
+    if (p->repeat_penalty == 1 && p->presence_penalty == 0 && p->frequency_penalty == 0) return;
+    for (uint32_t i = 0; i < s->n_recent; i++) {
+        int32_t id = s->recent[i];
+        if (s->count[id] <= 0) continue;
+        if ((uint32_t)id < n_vocab) logits[id] = penalized(p, logits[id], s->count[id]);
+        s->count[id] = -s->count[id];
+    }
+    for (uint32_t i = 0; i < s->n_recent; i++)
+        if (s->count[s->recent[i]] < 0) s->count[s->recent[i]] = -s->count[s->recent[i]];
+}
+
+static bool before(const struct cand *a, const struct cand *b) {
+    return a->key > b->key || (a->key == b->key && a->id < b->id);
+}
+
+/* Restores the heap c[0..n), whose root is the last in order, after its root has changed. */
+static void sift_down(struct cand *c, uint32_t n, uint32_t i) {
+    struct cand x = c[i];
+    for (uint32_t k = 2 * i + 1; k < n; k = 2 * i + 1) {
+        if (k + 1 < n && before(&c[k], &c[k + 1])) k++;
+        if (!before(&x, &c[k])) break;
+        c[i] = c[k];
+        i = k;
+    }
+    c[i] = x;
+}
+
+/* Moves the best m of c[0..n) to the front, in order. O(n log m). */
+static void select_best(struct cand *c, uint32_t n, uint32_t m) {
+    if (m > n) m = n;
+    for (uint32_t i = m / 2; i-- > 0;) sift_down(c, m, i);
+    for (uint32_t i = m; i < n; i++) {
+        if (!before(&c[i], &c[0])) continue;
+        struct cand t = c[i];
+        c[i] = c[0];
+        c[0] = t;
+        sift_down(c, m, 0);
+    }
+    for (uint32_t i = m; i-- > 1;) {
+        struct cand t = c[i];
+        c[i] = c[0];
+        c[0] = t;
+        sift_down(c, i, 0);
+    }
+}
+
+static bool candidate(const struct sampler *s, float *logits, uint32_t id, struct cand *c) {
+    if (s->allowed && !(s->allowed[id / 32] >> (id % 32) & 1)) return false;
+    float l = logits[id];
+    if (!(l >= -FLT_MAX)) return false; /* NaN and -infinity */
+    if (l > FLT_MAX) l = FLT_MAX;
+    *c = (struct cand){.logit = l, .key = l, .id = (int32_t)id};
+    return true;
+}
+
+static int32_t pick_greedy(const struct sampler *s, float *logits, uint32_t n_vocab) {
+    struct cand best = {.id = ERR_FORMAT}, c;
+    for (uint32_t id = 0; id < n_vocab; id++)
+        if (candidate(s, logits, id, &c) && (best.id < 0 || c.logit > best.logit)) best = c;
+    return best.id;
+}
+
+/* All of them, or with top-k the k best in order. */
+static void collect(struct sampler *s, float *logits, uint32_t n_vocab) {
+    struct cand c;
+    uint32_t k = s->p.top_k, id = 0;
+    s->n = 0;
+    for (; id < n_vocab && (!k || s->n < k); id++)
+        if (candidate(s, logits, id, &c)) s->cand[s->n++] = c;
+    if (!k) return;
+    for (uint32_t i = s->n / 2; i-- > 0;) sift_down(s->cand, s->n, i);
+    for (; id < n_vocab; id++) {
+        if (!(logits[id] > s->cand[0].key) || !candidate(s, logits, id, &c)) continue;
+        if (c.key == s->cand[0].key) continue; /* two infinities: the lower id stays */
+        s->cand[0] = c;
+        sift_down(s->cand, s->n, 0);
+    }
+    select_best(s->cand, s->n, s->n);
+}
+
+static float max_logit(const struct sampler *s) {
+    float max = s->cand[0].logit;
+    for (uint32_t i = 1; i < s->n; i++)
+        if (s->cand[i].logit > max) max = s->cand[i].logit;
+    return max;
+}
+
+/* weight = e^((logit - max) / temperature); returns their sum. */
+static double weigh(struct sampler *s, double temperature) {
+    double max = max_logit(s), sum = 0;
+    for (uint32_t i = 0; i < s->n; i++) {
+        s->weight[i] = exp_neg(((double)s->cand[i].logit - max) / temperature);
+        sum += s->weight[i];
+    }
+    return sum;
+}
+
+/* Keeps the shortest run of the best by key whose weights (at temperature 1) reach share * sum. The order
+ * is worked out in growing stretches, only as far as it is needed. */
+static void keep_share(struct sampler *s, double share, double sum) {
+    double max = max_logit(s), have = 0;
+    uint32_t sorted = 0, stretch = 64;
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (i == sorted) {
+            select_best(s->cand + sorted, s->n - sorted, stretch);
+            sorted = stretch < s->n - sorted ? sorted + stretch : s->n;
+            stretch *= 4;
+        }
+        have += exp_neg((double)s->cand[i].logit - max);
+        if (have >= share * sum) s->n = i + 1;
+    }
+}
+
+/* Typical sampling: order by how near a token's surprise is to the mean surprise (the entropy). The
+ * logarithm of the sum cancels in the difference. */
+static void keep_typical(struct sampler *s) {
+    double sum = weigh(s, 1), max = max_logit(s), mean = 0;
+    for (uint32_t i = 0; i < s->n; i++)
+        if (s->weight[i] > 0) mean += s->weight[i] / sum * ((double)s->cand[i].logit - max);
+    for (uint32_t i = 0; i < s->n; i++) s->cand[i].key = (float)-fabs((double)s->cand[i].logit - max - mean);
+    keep_share(s, s->p.typical_p, sum);
+    for (uint32_t i = 0; i < s->n; i++) s->cand[i].key = s->cand[i].logit;
+}
+
+static void keep_min_p(struct sampler *s) {
+    double max = max_logit(s);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->n; i++)
+        if (exp_neg((double)s->cand[i].logit - max) >= (double)s->p.min_p) s->cand[n++] = s->cand[i];
+    s->n = n;
+}
+
+static int32_t draw(struct sampler *s) {
+    double sum = weigh(s, s->p.temperature);
+    double u = (double)(rng_next(s->rng) >> 11) * 0x1p-53 * sum;
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (s->weight[i] <= 0) continue;
+        last = i;
+        if (u < s->weight[i]) break;
+        u -= s->weight[i];
+    }
+    return s->cand[last].id;
+}
+
+int32_t sampler_pick(struct sampler *s, float *logits, uint32_t n_vocab) {
+    CHECK(n_vocab <= s->n_vocab);
+    apply_penalties(s, logits, n_vocab);
+    if (s->p.temperature == 0) return pick_greedy(s, logits, n_vocab);
+    collect(s, logits, n_vocab);
+    if (!s->n) return ERR_FORMAT;
+    if (s->p.typical_p < 1) keep_typical(s);
+    if (s->p.top_p < 1) keep_share(s, s->p.top_p, weigh(s, 1));
+    if (s->p.min_p > 0) keep_min_p(s);
+    return draw(s);
+}

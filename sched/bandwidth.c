@@ -1,0 +1,41 @@
+/* Plain reading of the weights buffer by all threads: the roof of decode speed. */
+#include "runtime/clock.h"
+#include "runtime/cpu.h"
+#include "sched/engine.h"
+
+#define CHUNK_BYTES ((uint64_t)1 << 20)
+#define N_PASS 3
+#define MIN_BYTES ((uint64_t)256 << 20) /* small models are read several times per pass */
+
+struct read_args {
+    uint64_t size_bytes;
+};
+
+static void read_chunks(const struct cpu_call *c, uint32_t begin, uint32_t end, struct cpu_worker *w) {
+    const struct read_args *a = (const void *)c->args;
+    uint64_t n_chunk = (a->size_bytes + CHUNK_BYTES - 1) / CHUNK_BYTES, sum = 0;
+    for (uint32_t i = begin; i < end; i++) {
+        uint64_t off = i % n_chunk * CHUNK_BYTES, len = a->size_bytes - off < CHUNK_BYTES ? a->size_bytes - off : CHUNK_BYTES;
+        const uint64_t *p = (const uint64_t *)((const unsigned char *)c->bind[0] + off);
+        for (uint64_t k = 0; k < len / 8; k++) sum += p[k];
+    }
+    *(volatile uint64_t *)w->scratch = sum; /* so that the reads are not left out */
+}
+
+double hy_read_bandwidth(struct hy_engine *en) {
+    struct read_args a = {en->place.size_bytes};
+    uint64_t n_chunk = (a.size_bytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
+    uint64_t repeat = a.size_bytes < MIN_BYTES ? MIN_BYTES / a.size_bytes + 1 : 1;
+    double best = 0;
+    for (int pass = 0; pass < N_PASS; pass++) {
+        struct cmd *c = cmd_begin(en->dev);
+        uint64_t fence;
+        struct ref w = {&en->weights, 0};
+        cpu_encode(c, read_chunks, (uint32_t)(n_chunk * repeat), 1, &a, sizeof a, &w, 1);
+        uint64_t t0 = clock_ns();
+        if (cmd_commit(c, &fence, NULL) || device_wait(en->dev, fence, NULL)) return 0;
+        double rate = (double)(a.size_bytes * repeat) / ((double)(clock_ns() - t0) / 1e9);
+        if (rate > best) best = rate;
+    }
+    return best;
+}

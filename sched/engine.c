@@ -1,0 +1,262 @@
+/* Opening and closing a model, and the step: validate, lay out the inputs, run the program. */
+#include "sched/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "models/transformer.h"
+#include "runtime/clock.h"
+#include "runtime/machine.h"
+
+#define DEFAULT_CTX 4096u
+#define DEFAULT_LOGITS 8u
+#define N_READER 4u
+#define CALLS_PER_OP 4u /* an op encodes at most this many device calls */
+
+static uint32_t choose_ctx(const struct hy_options *opt, const struct hparams *h) {
+    if (opt->n_ctx) return opt->n_ctx;
+    return h->n_ctx_train < DEFAULT_CTX ? h->n_ctx_train : DEFAULT_CTX;
+}
+
+static int check_options(const struct hy_options *opt, const struct hparams *h, struct err *e) {
+    if (opt->n_ctx > h->n_ctx_train)
+        return err_set(e, ERR_LIMIT, "a context of %u tokens is beyond the %u that this model was made for; use -c %u or less", opt->n_ctx,
+                       h->n_ctx_train, h->n_ctx_train);
+    if (opt->kv == HY_KV_Q8_0 && h->head_dim_k % 32)
+        return err_set(e, ERR_UNSUPPORTED, "heads of %u dimensions cannot be kept as Q8_0; use --kv f16", h->head_dim_k);
+    if (opt->n_seq > 4096) return err_set(e, ERR_ARG, "%u sequences are more than the 4096 that hy runs", opt->n_seq);
+    return ERR_OK;
+}
+
+static int make_plan(struct hy_engine *en, const struct hy_options *opt, struct err *e) {
+    struct plan_request r = {
+        .n_ctx = choose_ctx(opt, &en->h), .n_seq = opt->n_seq ? opt->n_seq : 1, .n_batch = opt->n_batch,
+        .n_logits = opt->n_logits ? opt->n_logits : DEFAULT_LOGITS, .kv_q8 = opt->kv == HY_KV_Q8_0,
+        .n_thread = device_n_thread(en->dev), .memory_bytes = opt->memory_bytes, .memory_from = "--memory allows"};
+    for (uint32_t i = 0; i < en->mf->n_file; i++) r.head_bytes += en->mf->files[i].size_bytes;
+    r.head_bytes -= r.head_bytes > en->place.size_bytes ? en->place.size_bytes : r.head_bytes;
+    if (!r.memory_bytes) {
+        r.memory_bytes = machine_memory_available();
+        r.memory_from = "this machine has";
+    }
+    en->kv_q8 = r.kv_q8;
+    int rc = transformer_record(&en->h, &en->w, r.n_ctx, cpu_isa_of(en->dev), &en->arena, &en->p, e);
+    return rc ? rc : plan_make(&en->place, &en->h, &en->p, &r, &en->arena, &en->plan, e);
+}
+
+static int load_weights(struct hy_engine *en, const struct hy_options *opt, struct err *e) {
+    int rc = buf_new(en->dev, en->place.size_bytes, "the weights", &en->weights, e);
+    if (rc) return rc;
+    place_bind(&en->place, en->weights.host);
+    /* A model that is small beside the free memory may stay in the page cache for the next run. */
+    bool direct = en->place.size_bytes > machine_memory_available() / 2;
+    struct load_options lo = {.n_reader = N_READER, .direct = direct, .progress = opt->progress, .ctx = opt->progress_ctx};
+    uint64_t t0 = clock_ns();
+    rc = load_ranges(en->place.ranges, en->place.n_range, &lo, e);
+    en->info.load_s = (double)(clock_ns() - t0) / 1e9;
+    return rc;
+}
+
+static uint64_t take(uint64_t *at, uint64_t bytes) {
+    uint64_t off = *at;
+    *at = (off + bytes + 63) / 64 * 64;
+    return off;
+}
+
+static int make_inputs(struct hy_engine *en, struct err *e) {
+    const struct plan *pl = &en->plan;
+    uint64_t at = 0, row = (uint64_t)pl->n_batch * 4;
+    uint64_t token = take(&at, row), pos = take(&at, row), seq = take(&at, row), slot = take(&at, row);
+    uint64_t out = take(&at, (uint64_t)pl->n_logits * 4), table = take(&at, (uint64_t)pl->n_seq * kv_stride(pl->n_ctx) * 4);
+    struct step_inputs *in = &en->in;
+    int rc = buf_new(en->dev, at, "the step inputs", &in->buf, e);
+    if (rc) return rc;
+    struct ref base = {&in->buf, 0};
+    in->token = ref_at(base, token);
+    in->pos = ref_at(base, pos);
+    in->seq = ref_at(base, seq);
+    in->slot = ref_at(base, slot);
+    in->out_rows = ref_at(base, out);
+    in->table = ref_at(base, table);
+    return kv_init(&en->kv, pl->n_seq, pl->n_ctx, ref_host(in->table), &en->arena, e);
+}
+
+/* All experts are resident: each matrix stays where the weights buffer has it. */
+static int make_expert_tables(struct hy_engine *en, struct err *e) {
+    const struct hparams *h = &en->h;
+    if (!h->n_expert) return ERR_OK;
+    int rc = buf_new(en->dev, (uint64_t)h->n_layer * 3 * h->n_expert * sizeof(uint64_t), "the expert tables", &en->expert_tables, e);
+    for (uint32_t il = 0; il < h->n_layer && !rc; il++) {
+        const struct layer_weights *l = &en->w.layers[il];
+        const struct weight *w[3] = {&l->gate_experts, &l->up_experts, &l->down_experts};
+        for (uint32_t which = 0; which < 3; which++) {
+            uint64_t *t = ref_host(expert_table(en, il, which));
+            uint64_t bytes = dtype_bytes(w[which]->type, (uint64_t)w[which]->n_in * w[which]->n_out);
+            for (uint32_t x = 0; x < h->n_expert; x++)
+                t[x] = (uint64_t)(uintptr_t)(en->weights.host + en->place.tensor_off[w[which]->tensor] + x * bytes);
+        }
+    }
+    return rc;
+}
+
+static uint64_t step_weights_bytes(const struct hy_engine *en) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < en->p.n_op; i++) {
+        const struct op *o = &en->p.ops[i];
+        uint64_t bytes = weight_present(&o->w) ? dtype_bytes(o->w.type, (uint64_t)o->w.n_in * o->w.n_out) : 0;
+        if (o->kind == OP_MATMUL) sum += bytes;
+        if (o->kind == OP_MATMUL_ID) sum += bytes * o->experts.n_used;
+    }
+    return sum;
+}
+
+static void fill_info(struct hy_engine *en) {
+    const struct plan *pl = &en->plan;
+    struct gguf_str name = {0};
+    gguf_get_str(&en->mf->gguf, "general.name", &name);
+    snprintf(en->name, sizeof en->name, "%.*s", (int)(name.len < 100 ? name.len : 100), name.len ? name.p : "");
+    uint64_t n_param = 0;
+    for (uint64_t i = 0; i < en->mf->gguf.n_tensor; i++) {
+        const uint64_t *d = en->mf->gguf.tensors[i].dims;
+        n_param += d[0] * d[1] * d[2] * d[3];
+    }
+    double load_s = en->info.load_s;
+    en->info = (struct hy_info){
+        .arch = en->h.arch->name, .name = en->name, .device = device_describe(en->dev), .n_vocab = en->h.n_vocab, .n_ctx = pl->n_ctx,
+        .n_ctx_train = en->h.n_ctx_train, .n_layer = en->h.n_layer, .n_embd = en->h.n_embd, .n_batch = pl->n_batch,
+        .n_logits = pl->n_logits, .n_param = n_param, .weights_bytes = pl->weights_bytes, .kv_bytes = pl->kv_bytes,
+        .work_bytes = pl->work_bytes, .step_weights_bytes = step_weights_bytes(en), .load_s = load_s};
+}
+
+static int open_engine(struct hy_engine *en, const struct hy_options *opt, struct err *e) {
+    int rc = model_file_open(opt->model_path, &en->mf, e);
+    if (!rc) rc = hparams_read(&en->mf->gguf, &en->h, e);
+    if (!rc) rc = weights_bind(&en->mf->gguf, &en->h, &en->arena, &en->w, e);
+    if (rc) {
+        if (e && !strstr(e->text, opt->model_path)) err_prefix(e, "%s", opt->model_path);
+        return rc;
+    }
+    rc = check_options(opt, &en->h, e);
+    if (!rc) rc = device_open(&(struct device_options){.kind = opt->device, .n_thread = opt->n_thread, .cpu_isa = opt->cpu_isa}, &en->dev, e);
+    if (!rc) rc = place_make(&en->mf->gguf, en->mf->files, &en->arena, &en->place, e);
+    if (!rc) rc = make_plan(en, opt, e);
+    if (!rc) rc = load_weights(en, opt, e);
+    if (!rc) rc = buf_new(en->dev, en->plan.kv_bytes, "the KV cache", &en->kv_pool, e);
+    if (!rc) rc = buf_new(en->dev, en->plan.acts_bytes, "activations", &en->acts, e);
+    if (!rc && en->plan.attn_work_bytes) rc = buf_new(en->dev, en->plan.attn_work_bytes, "attention", &en->attn_work, e);
+    if (!rc) rc = make_inputs(en, e);
+    if (!rc) rc = make_expert_tables(en, e);
+    if (!rc) rc = device_reserve(en->dev, en->p.n_op * CALLS_PER_OP, e);
+    if (!rc) fill_info(en);
+    return rc;
+}
+
+int hy_open(const struct hy_options *opt, struct hy_engine **out, struct err *e) {
+    struct hy_engine *en = calloc(1, sizeof *en);
+    if (!en) return err_set(e, ERR_NOMEM, "no memory to open '%s'", opt->model_path);
+    arena_init(&en->arena, 0);
+    int rc = open_engine(en, opt, e);
+    if (rc) {
+        hy_close(en);
+        return rc;
+    }
+    *out = en;
+    return ERR_OK;
+}
+
+void hy_close(struct hy_engine *en) {
+    if (!en) return;
+    struct buf *bufs[] = {&en->weights, &en->kv_pool, &en->acts, &en->attn_work, &en->expert_tables, &en->in.buf};
+    for (size_t i = 0; en->dev && i < sizeof bufs / sizeof bufs[0]; i++) buf_free(en->dev, bufs[i]);
+    device_close(en->dev);
+    tokenizer_free(en->tokenizer);
+    model_file_close(en->mf);
+    arena_deinit(&en->arena);
+    free(en);
+}
+
+const struct hy_info *hy_info(const struct hy_engine *en) { return &en->info; }
+
+int hy_tokenizer(struct hy_engine *en, const struct tokenizer **out, struct err *e) {
+    int rc = en->tokenizer ? ERR_OK : tokenizer_new(&en->mf->gguf, &en->tokenizer, e);
+    *out = en->tokenizer;
+    return rc;
+}
+
+int hy_seq_new(struct hy_engine *en, uint32_t *seq, struct err *e) { return kv_seq_new(&en->kv, seq, e); }
+void hy_seq_free(struct hy_engine *en, uint32_t seq) { kv_seq_free(&en->kv, seq); }
+uint32_t hy_seq_len(const struct hy_engine *en, uint32_t seq) { return en->kv.len[seq]; }
+void hy_seq_truncate(struct hy_engine *en, uint32_t seq, uint32_t n) { kv_truncate(&en->kv, seq, n); }
+
+static int check_token(const struct hy_engine *en, const struct hy_batch *b, uint32_t i, struct err *e) {
+    if (b->token[i] < 0 || (uint32_t)b->token[i] >= en->h.n_vocab)
+        return err_set(e, ERR_ARG, "token %d is outside the vocabulary of %u", b->token[i], en->h.n_vocab);
+    if (b->seq[i] >= en->kv.n_seq || !en->kv.used[b->seq[i]]) return err_set(e, ERR_ARG, "sequence %u does not exist", b->seq[i]);
+    if (b->pos[i] != en->kv.len[b->seq[i]])
+        return err_set(e, ERR_ARG, "position %u does not follow the %u tokens of sequence %u", b->pos[i], en->kv.len[b->seq[i]], b->seq[i]);
+    return ERR_OK;
+}
+
+/* Takes KV blocks for each token and writes the step's inputs. s->n_tok tokens have blocks when it fails. */
+static int lay_out(struct hy_engine *en, const struct hy_batch *b, struct step_shape *s, struct err *e) {
+    struct step_inputs *in = &en->in;
+    int32_t *token = ref_host(in->token), *pos = ref_host(in->pos), *out_rows = ref_host(in->out_rows);
+    uint32_t *seq = ref_host(in->seq), *slot = ref_host(in->slot);
+    for (uint32_t i = 0; i < b->n_tok; i++) {
+        int rc = check_token(en, b, i, e);
+        if (!rc) rc = kv_extend(&en->kv, b->seq[i], b->pos[i] + 1, e);
+        if (rc) return rc;
+        s->n_tok++;
+        if (b->pos[i] >= s->n_pos) s->n_pos = b->pos[i] + 1;
+        token[i] = b->token[i];
+        pos[i] = (int32_t)b->pos[i];
+        seq[i] = b->seq[i];
+        slot[i] = kv_slot(&en->kv, b->seq[i], b->pos[i]);
+        if (b->want_logits ? !b->want_logits[i] : i + 1 < b->n_tok) continue;
+        if (s->n_out == en->plan.n_logits) return err_set(e, ERR_LIMIT, "more than %u rows of logits in one step", en->plan.n_logits);
+        out_rows[s->n_out++] = (int32_t)i;
+    }
+    return ERR_OK;
+}
+
+int hy_step(struct hy_engine *en, const struct hy_batch *b, float **logits, struct err *e) {
+    if (b->n_tok == 0 || b->n_tok > en->plan.n_batch)
+        return err_set(e, ERR_LIMIT, "a step of %u tokens; it must have 1 to %u", b->n_tok, en->plan.n_batch);
+    struct step_shape s = {0};
+    uint64_t fence;
+    int rc = lay_out(en, b, &s, e);
+    struct cmd *c = rc ? NULL : cmd_begin(en->dev);
+    if (!rc) rc = exec_encode(en, c, &s, e);
+    if (!rc) rc = cmd_commit(c, &fence, e);
+    if (!rc) rc = device_wait(en->dev, fence, e);
+    if (rc) {
+        for (uint32_t i = s.n_tok; i > 0; i--) kv_truncate(&en->kv, b->seq[i - 1], b->pos[i - 1]);
+        return rc;
+    }
+    if (logits) *logits = (float *)(en->acts.host + en->plan.act_off[en->p.logits]);
+    return ERR_OK;
+}
+
+int hy_feed(struct hy_engine *en, uint32_t seq, const int32_t *token, uint32_t n, float **logits,
+            bool (*stop)(void *ctx), void *ctx, struct err *e) {
+    enum { CHUNK = 512 };
+    uint32_t seqs[CHUNK], pos[CHUNK], most = en->plan.n_batch < CHUNK ? en->plan.n_batch : CHUNK;
+    bool want[CHUNK] = {false};
+    if (n > en->plan.n_ctx - hy_seq_len(en, seq))
+        return err_set(e, ERR_LIMIT, "%u tokens after %u do not fit the context of %u; give a larger -c or a shorter text", n,
+                       hy_seq_len(en, seq), en->plan.n_ctx);
+    for (uint32_t done = 0; done < n;) {
+        uint32_t k = n - done < most ? n - done : most;
+        for (uint32_t i = 0; i < k; i++) {
+            seqs[i] = seq;
+            pos[i] = hy_seq_len(en, seq) + i;
+        }
+        want[k - 1] = done + k == n;
+        int rc = stop && stop(ctx) ? err_set(e, ERR_CANCELLED, "interrupted") : ERR_OK;
+        if (!rc) rc = hy_step(en, &(struct hy_batch){k, token + done, seqs, pos, want}, logits, e);
+        if (rc) return rc;
+        want[k - 1] = false;
+        done += k;
+    }
+    return ERR_OK;
+}

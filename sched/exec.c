@@ -1,0 +1,159 @@
+/* Encodes a program into a device's command list: each op's operands become places in buffers, its row counts
+ * those of the step. One function per op; the table at the end is the list. */
+#include <string.h>
+
+#include "kernels/add.h"
+#include "kernels/attention.h"
+#include "kernels/embed.h"
+#include "kernels/expert_sum.h"
+#include "kernels/gather_rows.h"
+#include "kernels/glu.h"
+#include "kernels/kv_write.h"
+#include "kernels/matmul_id.h"
+#include "kernels/rms_norm.h"
+#include "kernels/rope.h"
+#include "kernels/route.h"
+#include "kernels/softcap.h"
+#include "sched/engine.h"
+
+struct exec {
+    struct hy_engine *en;
+    struct cmd *c;
+    struct step_shape s;
+    uint32_t n_row; /* of the op at hand: n_tok or n_out */
+};
+
+static struct ref act_ref(const struct exec *x, act a) {
+    return a == ACT_NONE ? (struct ref){0} : (struct ref){&x->en->acts, x->en->plan.act_off[a]};
+}
+
+static struct ref weight_ref(const struct exec *x, const struct weight *w) {
+    if (!weight_present(w)) return (struct ref){0};
+    return (struct ref){&x->en->weights, x->en->place.tensor_off[w->tensor] + w->offset_bytes};
+}
+
+static struct ref kv_ref(const struct exec *x, uint32_t layer, bool value) {
+    return (struct ref){&x->en->kv_pool, (2 * (uint64_t)layer + value) * x->en->plan.kv_layer_bytes};
+}
+
+static uint32_t dim_of(const struct exec *x, act a) { return x->en->p.acts[a].dim; }
+
+static int run_embed(struct exec *x, const struct op *o, struct err *e) {
+    struct embed_args a = {.n_tok = x->n_row, .n_embd = o->w.n_in, .n_vocab = o->w.n_out, .dtype = (uint32_t)o->w.type, .scale = o->embed.scale};
+    return embed_encode(x->c, &a, act_ref(x, o->out), weight_ref(x, &o->w), x->en->in.token, e);
+}
+
+static int run_rms_norm(struct exec *x, const struct op *o, struct err *e) {
+    uint32_t n_sub = dim_of(x, o->in) / o->norm.dim; /* heads, for q and k norms */
+    struct rms_norm_args a = {.n_row = x->n_row * n_sub, .dim = o->norm.dim, .eps = o->norm.eps};
+    return rms_norm_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), weight_ref(x, &o->w), e);
+}
+
+static int run_act_quant(struct exec *x, const struct op *o, struct err *e) {
+    uint32_t n_sub = dim_of(x, o->in) / o->quant.dim; /* experts used, for their down projections */
+    struct act_quant_args a = {.n_row = x->n_row * n_sub, .dim = o->quant.dim, .fmt = o->quant.fmt};
+    return act_quant_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), e);
+}
+
+static int run_matmul(struct exec *x, const struct op *o, struct err *e) {
+    struct matmul_args a = {.n_tok = x->n_row, .n_in = o->w.n_in, .n_out = o->w.n_out, .w_type = (uint32_t)o->w.type};
+    return matmul_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), weight_ref(x, &o->w), weight_ref(x, &o->bias), e);
+}
+
+static int run_rope(struct exec *x, const struct op *o, struct err *e) {
+    const struct rope_spec *r = &o->rope;
+    struct rope_args a = {
+        .n_tok = x->n_row, .n_head = r->n_head, .head_dim = r->head_dim, .n_rot = r->n_rot, .mode = r->halves ? ROPE_NEOX : ROPE_NORMAL,
+        .freq_base = r->base, .freq_scale = r->scale, .ext_factor = r->ext_factor, .attn_factor = r->attn_factor,
+        .beta_fast = r->beta_fast, .beta_slow = r->beta_slow, .n_ctx_orig = r->n_ctx_orig};
+    return rope_encode(x->c, &a, act_ref(x, o->out), x->en->in.pos, weight_ref(x, &o->w), e);
+}
+
+static int run_kv_write(struct exec *x, const struct op *o, struct err *e) {
+    const struct hparams *h = &x->en->h;
+    struct kv_write_args a = {.n_tok = x->n_row, .n_head_kv = h->n_head_kv, .head_dim = h->head_dim_k, .head_dim_v = h->head_dim_v,
+                              .block_tok = KV_BLOCK_TOK, .n_block = x->en->kv.n_block, .dtype = x->en->kv_q8 ? DT_Q8_0 : DT_F16};
+    return kv_write_encode(x->c, &a, kv_ref(x, o->layer, false), kv_ref(x, o->layer, true), act_ref(x, o->in), act_ref(x, o->in2),
+                           x->en->in.slot, e);
+}
+
+static int run_attention(struct exec *x, const struct op *o, struct err *e) {
+    const struct hparams *h = &x->en->h;
+    const struct kv *kv = &x->en->kv;
+    struct attention_args a = {.n_tok = x->n_row, .n_head = h->n_head, .n_head_kv = h->n_head_kv, .head_dim = h->head_dim_k,
+                               .head_dim_v = h->head_dim_v, .block_tok = KV_BLOCK_TOK, .n_block = kv->n_block, .n_seq = kv->n_seq,
+                               .table_stride = kv->stride, .dtype = x->en->kv_q8 ? DT_Q8_0 : DT_F16, .window = o->attn.window,
+                               .n_pos_max = x->s.n_pos, .scale = o->attn.scale, .softcap = o->attn.softcap};
+    return attention_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), kv_ref(x, o->layer, false), kv_ref(x, o->layer, true),
+                            x->en->in.table, x->en->in.seq, x->en->in.pos, (struct ref){0},
+                            x->en->attn_work.host ? (struct ref){&x->en->attn_work, 0} : (struct ref){0}, e);
+}
+
+static int run_glu(struct exec *x, const struct op *o, struct err *e) {
+    struct glu_args a = {.n = x->n_row * o->glu.dim, .act = o->glu.gelu ? GLU_GELU_TANH : GLU_SILU};
+    return glu_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), act_ref(x, o->in2), e);
+}
+
+static int run_add(struct exec *x, const struct op *o, struct err *e) {
+    uint32_t n = x->n_row * dim_of(x, o->out);
+    struct add_args a = {.n = n, .n_b = n};
+    return add_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), act_ref(x, o->in2), e);
+}
+
+static int run_gather(struct exec *x, const struct op *o, struct err *e) {
+    struct gather_rows_args a = {.n_out = x->n_row, .n_row = x->s.n_tok, .dim = dim_of(x, o->out)};
+    return gather_rows_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), x->en->in.out_rows, e);
+}
+
+static int run_softcap(struct exec *x, const struct op *o, struct err *e) {
+    struct softcap_args a = {.n = x->n_row * dim_of(x, o->out), .cap = o->softcap.cap};
+    return softcap_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), e);
+}
+
+static int run_route(struct exec *x, const struct op *o, struct err *e) {
+    struct route_args a = {.n_tok = x->n_row, .n_expert = o->route.n_expert, .n_used = o->route.n_used,
+                           .flags = o->route.norm ? ROUTE_RENORM : 0, .scale = o->route.scale};
+    return route_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->out2), act_ref(x, o->in), e);
+}
+
+/* gate, up or down: which of its layer's matrices the op's weight is. */
+static uint32_t which_expert_matrix(const struct exec *x, const struct op *o) {
+    const struct layer_weights *l = &x->en->w.layers[o->layer];
+    return o->w.tensor == l->gate_experts.tensor ? 0 : o->w.tensor == l->up_experts.tensor ? 1 : 2;
+}
+
+static int run_matmul_id(struct exec *x, const struct op *o, struct err *e) {
+    struct matmul_id_args a = {.n_tok = x->n_row, .n_in = o->w.n_in, .n_out = o->w.n_out, .w_type = (uint32_t)o->w.type,
+                               .n_expert = o->w.n_expert, .n_used = o->experts.n_used, .x_per_slot = o->experts.row_per_use};
+    struct ref table = expert_table(x->en, o->layer, which_expert_matrix(x, o));
+    return matmul_id_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), table, act_ref(x, o->in2), (struct ref){0}, e);
+}
+
+static int run_expert_sum(struct exec *x, const struct op *o, struct err *e) {
+    struct expert_sum_args a = {.n_tok = x->n_row, .n_used = o->experts.n_used, .dim = dim_of(x, o->out)};
+    return expert_sum_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), act_ref(x, o->in2), e);
+}
+
+static int (*const runners[N_OP_KINDS])(struct exec *, const struct op *, struct err *) = {
+    [OP_EMBED] = run_embed,         [OP_RMS_NORM] = run_rms_norm,   [OP_ACT_QUANT] = run_act_quant, [OP_MATMUL] = run_matmul,
+    [OP_ROPE] = run_rope,           [OP_KV_WRITE] = run_kv_write,   [OP_ATTENTION] = run_attention, [OP_GLU] = run_glu,
+    [OP_ADD] = run_add,             [OP_GATHER] = run_gather,       [OP_SOFTCAP] = run_softcap,     [OP_ROUTE] = run_route,
+    [OP_MATMUL_ID] = run_matmul_id, [OP_EXPERT_SUM] = run_expert_sum,
+};
+
+int exec_encode(struct hy_engine *en, struct cmd *c, const struct step_shape *s, struct err *e) {
+    struct exec x = {.en = en, .c = c, .s = *s};
+    for (uint32_t i = 0; i < en->p.n_op; i++) {
+        const struct op *o = &en->p.ops[i];
+        act a = o->out != ACT_NONE ? o->out : o->in;
+        x.n_row = en->p.acts[a].rows == ROWS_TOK ? s->n_tok : s->n_out;
+        if (en->plan.barrier[i]) cmd_barrier(c); /* counts for the next op when this one has no rows */
+        if (!x.n_row) continue;
+        int rc = runners[o->kind](&x, o, e);
+        if (rc) {
+            err_prefix(e, "layer %u, %s", o->layer, op_name(o->kind));
+            return rc;
+        }
+    }
+    return ERR_OK;
+}

@@ -1,0 +1,84 @@
+/* hy: the public engine API.
+ *
+ *   struct hy_engine *en;
+ *   hy_open(&(struct hy_options){.model_path = path}, &en, &err);
+ *   hy_seq_new(en, &seq, &err);
+ *   hy_step(en, &batch, &logits, &err);     // many times
+ *   hy_close(en);
+ *
+ * An engine is one loaded model on one device. A sequence is a conversation: the keys and values of its tokens
+ * so far. A step runs a batch of tokens that may belong to several sequences (prompt chunks, decoding of many users,
+ * drafted tokens: all are batches) and gives logits for the rows asked for. The bits of a logits row depend on the
+ * tokens of its sequence alone: not on what else is in the batch, how a prompt was cut, or the number of threads.
+ *
+ * Threads: one thread at a time uses an engine. After hy_open nothing allocates until hy_close. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "models/tokenizer/tokenizer.h"
+#include "runtime/device.h"
+#include "runtime/err.h"
+
+struct hy_engine;
+
+enum hy_kv { HY_KV_F16, HY_KV_Q8_0 };
+
+struct hy_options {
+    const char *model_path;    /* the file, or the first part of a split model */
+    enum device_kind device;
+    uint32_t n_thread;         /* 0: one per physical core */
+    const char *cpu_isa;       /* NULL: the best */
+    uint64_t memory_bytes;     /* refuse to need more; 0: what the machine has available */
+    uint32_t n_ctx;            /* tokens per sequence; 0: the model's own, at most 4096 */
+    enum hy_kv kv;
+    uint32_t n_seq;            /* sequences at a time; 0: 1 */
+    uint32_t n_batch;          /* most tokens per step; 0: chosen (512 or what activations allow) */
+    uint32_t n_logits;         /* most logits rows per step; 0: 8, at most n_batch */
+    bool (*progress)(void *ctx, uint64_t done_bytes, uint64_t total_bytes); /* false cancels; may be NULL */
+    void *progress_ctx;
+};
+
+struct hy_info { /* strings live as long as the engine */
+    const char *arch, *name, *device;
+    uint32_t n_vocab, n_ctx, n_ctx_train, n_layer, n_embd, n_batch, n_logits;
+    uint64_t n_param;
+    uint64_t weights_bytes, kv_bytes, work_bytes; /* the memory plan: weights, keys and values, all else */
+    uint64_t step_weights_bytes; /* weight bytes that one decoded token reads (its experts only) */
+    double load_s;
+};
+
+int hy_open(const struct hy_options *opt, struct hy_engine **out, struct err *e);
+void hy_close(struct hy_engine *en); /* NULL is fine */
+const struct hy_info *hy_info(const struct hy_engine *en);
+
+/* The model's tokenizer, made on first use; the engine owns it. */
+int hy_tokenizer(struct hy_engine *en, const struct tokenizer **out, struct err *e);
+
+/* Sequences. ERR_LIMIT when all n_seq are in use. */
+int hy_seq_new(struct hy_engine *en, uint32_t *seq, struct err *e);
+void hy_seq_free(struct hy_engine *en, uint32_t seq);
+uint32_t hy_seq_len(const struct hy_engine *en, uint32_t seq);
+/* Forgets positions n and up (drafts that were not accepted, an edited prompt). */
+void hy_seq_truncate(struct hy_engine *en, uint32_t seq, uint32_t n);
+
+struct hy_batch {
+    uint32_t n_tok;          /* 1..n_batch */
+    const int32_t *token;    /* (n_tok) */
+    const uint32_t *seq;     /* (n_tok) */
+    const uint32_t *pos;     /* (n_tok): for each sequence ascending without gaps from its length on */
+    const bool *want_logits; /* (n_tok); at most n_logits of them; NULL: of the last token */
+};
+
+/* One step. *logits points to (wanted rows, n_vocab) f32 in batch order, yours to overwrite until the next step. On failure the
+ * sequences are as they were. */
+int hy_step(struct hy_engine *en, const struct hy_batch *b, float **logits, struct err *e);
+
+/* Steps through n tokens of one sequence from its end on, in chunks; *logits is the last token's row. stop (may be
+ * NULL) is asked between chunks; true ends with ERR_CANCELLED. */
+int hy_feed(struct hy_engine *en, uint32_t seq, const int32_t *token, uint32_t n, float **logits,
+            bool (*stop)(void *ctx), void *ctx, struct err *e);
+
+/* The memory bandwidth in bytes per second that this engine's threads reach when they only read its weights: what a
+ * decoded token can be held against. Takes about a tenth of a second. */
+double hy_read_bandwidth(struct hy_engine *en);

@@ -1,0 +1,47 @@
+/* The hy program: finds the command and runs it. */
+#include <signal.h>
+#include <string.h>
+
+#include "tools/cli.h"
+
+#define HY_VERSION "0.1.0"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *about;
+} commands[] = {
+    {"run", cmd_run, "write text from a prompt"},
+    {"eval", cmd_eval, "perplexity and logits of a text"},
+    {"tokenize", cmd_tokenize, "text to token ids and back"},
+    {"inspect", cmd_inspect, "what a model file holds"},
+    {"kernels-test", cmd_kernels_test, "check every kernel against exact arithmetic"},
+    {"bench", cmd_bench, "measure prompt and generation speed"},
+};
+#define N_COMMANDS (sizeof commands / sizeof commands[0])
+
+static void print_usage(FILE *f) {
+    fputs("hy runs GGUF language models.\n\nusage: hy COMMAND [options]\n\n", f);
+    for (size_t i = 0; i < N_COMMANDS; i++) fprintf(f, "  %-14s %s\n", commands[i].name, commands[i].about);
+    fputs("\nhy COMMAND --help tells more. To begin: hy run MODEL.gguf -p \"Once upon a time\"\n", f);
+}
+
+int main(int argc, char **argv) {
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, which the commands report */
+    if (argc < 2) {
+        print_usage(stderr);
+        fputs("\n", stderr);
+        return cli_no_model();
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        print_usage(stdout);
+        return cli_flush() ? EXIT_OK : EXIT_FAILED;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("hy " HY_VERSION);
+        return cli_flush() ? EXIT_OK : EXIT_FAILED;
+    }
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);
+    return cli_usage_error("'%s' is not a command of hy; see hy --help", argv[1]);
+}
