@@ -6,6 +6,7 @@
 #include <string.h>
 
 struct cand {
+    double weight; /* e^(logit - best), perhaps at a temperature; see weigh */
     float logit;
     float key; /* what the present step orders by, best is largest */
     int32_t id;
@@ -20,8 +21,7 @@ struct sampler {
     uint32_t n_recent, recent_at;
     int32_t *count; /* of each token in the ring */
     struct cand *cand;
-    double *weight; /* of each candidate */
-    uint32_t n;     /* candidates */
+    uint32_t n; /* candidates */
 };
 
 struct sampler_params sampler_defaults(void) {
@@ -53,7 +53,8 @@ int sampler_new(const struct sampler_params *p, uint32_t n_vocab, struct sampler
     *out = NULL;
     int rc = check_params(p, e);
     if (rc) return rc;
-    if (!n_vocab || n_vocab > INT32_MAX) return err_set(e, ERR_ARG, "a sampler needs a vocabulary, not %u tokens", n_vocab);
+    if (!n_vocab || n_vocab > INT32_MAX)
+        return err_set(e, ERR_ARG, "a sampler needs a vocabulary, not %u tokens", n_vocab);
     struct sampler *s = calloc(1, sizeof *s);
     if (!s) return err_set(e, ERR_NOMEM, "no memory for the sampler");
     s->p = *p;
@@ -61,8 +62,7 @@ int sampler_new(const struct sampler_params *p, uint32_t n_vocab, struct sampler
     s->recent = calloc((size_t)p->repeat_last_n + 1, sizeof *s->recent);
     s->count = calloc(n_vocab, sizeof *s->count);
     s->cand = malloc(n_vocab * sizeof *s->cand);
-    s->weight = malloc(n_vocab * sizeof *s->weight);
-    if (!s->recent || !s->count || !s->cand || !s->weight) {
+    if (!s->recent || !s->count || !s->cand) {
         sampler_free(s);
         return err_set(e, ERR_NOMEM, "no memory for the sampler");
     }
@@ -76,7 +76,6 @@ void sampler_free(struct sampler *s) {
     free(s->recent);
     free(s->count);
     free(s->cand);
-    free(s->weight);
     free(s);
 }
 
@@ -173,18 +172,14 @@ static void sift_down(struct cand *c, uint32_t n, uint32_t i) {
     c[i] = x;
 }
 
-/* Moves the best m of c[0..n) to the front, in order. O(n log m). */
-static void select_best(struct cand *c, uint32_t n, uint32_t m) {
-    if (m > n) m = n;
-    for (uint32_t i = m / 2; i-- > 0;) sift_down(c, m, i);
-    for (uint32_t i = m; i < n; i++) {
-        if (!before(&c[i], &c[0])) continue;
-        struct cand t = c[i];
-        c[i] = c[0];
-        c[0] = t;
-        sift_down(c, m, 0);
-    }
-    for (uint32_t i = m; i-- > 1;) {
+static void heapify(struct cand *c, uint32_t n) {
+    for (uint32_t i = n / 2; i-- > 0;) sift_down(c, n, i);
+}
+
+/* Best first. */
+static void sort_best(struct cand *c, uint32_t n) {
+    heapify(c, n);
+    for (uint32_t i = n; i-- > 1;) {
         struct cand t = c[i];
         c[i] = c[0];
         c[0] = t;
@@ -216,14 +211,14 @@ static void collect(struct sampler *s, float *logits, uint32_t n_vocab) {
     for (; id < n_vocab && (!k || s->n < k); id++)
         if (candidate(s, logits, id, &c)) s->cand[s->n++] = c;
     if (!k) return;
-    for (uint32_t i = s->n / 2; i-- > 0;) sift_down(s->cand, s->n, i);
+    heapify(s->cand, s->n);
     for (; id < n_vocab; id++) {
         if (!(logits[id] > s->cand[0].key) || !candidate(s, logits, id, &c)) continue;
         if (c.key == s->cand[0].key) continue; /* two infinities: the lower id stays */
         s->cand[0] = c;
         sift_down(s->cand, s->n, 0);
     }
-    select_best(s->cand, s->n, s->n);
+    sort_best(s->cand, s->n);
 }
 
 static float max_logit(const struct sampler *s) {
@@ -233,30 +228,78 @@ static float max_logit(const struct sampler *s) {
     return max;
 }
 
-/* weight = e^((logit - max) / temperature); returns their sum. */
+/* Sets every weight, e^((logit - max) / temperature); returns their sum. */
 static double weigh(struct sampler *s, double temperature) {
     double max = max_logit(s), sum = 0;
     for (uint32_t i = 0; i < s->n; i++) {
-        s->weight[i] = exp_neg(((double)s->cand[i].logit - max) / temperature);
-        sum += s->weight[i];
+        s->cand[i].weight = exp_neg(((double)s->cand[i].logit - max) / temperature);
+        sum += s->cand[i].weight;
     }
     return sum;
 }
 
-/* Keeps the shortest run of the best by key whose weights (at temperature 1) reach share * sum. The order
- * is worked out in growing stretches, only as far as it is needed. */
-static void keep_share(struct sampler *s, double share, double sum) {
-    double max = max_logit(s), have = 0;
-    uint32_t sorted = 0, stretch = 64;
-    for (uint32_t i = 0; i < s->n; i++) {
-        if (i == sorted) {
-            select_best(s->cand + sorted, s->n - sorted, stretch);
-            sorted = stretch < s->n - sorted ? sorted + stretch : s->n;
-            stretch *= 4;
-        }
-        have += exp_neg((double)s->cand[i].logit - max);
-        if (have >= share * sum) s->n = i + 1;
+#define N_BUCKET 256
+
+/* Candidates by key, best bucket first; a better key is never in a worse bucket. */
+struct buckets {
+    double best, scale;
+};
+
+static struct buckets buckets_of(const struct cand *c, uint32_t n) {
+    double best = (double)c[0].key, worst = best;
+    for (uint32_t i = 1; i < n; i++) {
+        if ((double)c[i].key > best) best = (double)c[i].key;
+        if ((double)c[i].key < worst) worst = (double)c[i].key;
     }
+    return (struct buckets){best, best > worst ? (N_BUCKET - 1) / (best - worst) : 0};
+}
+
+static uint32_t bucket(const struct buckets *b, const struct cand *c) {
+    return (uint32_t)((b->best - (double)c->key) * b->scale);
+}
+
+/* Finds the bucket in which the weights reach *want, takes what the better ones hold off *want, moves those to
+ * the front of c[0..*n), the bucket itself after them, and forgets the rest. Returns how many are in front. */
+static uint32_t narrow(struct cand *c, uint32_t *n, double *want) {
+    struct buckets b = buckets_of(c, *n);
+    double held[N_BUCKET] = {0};
+    for (uint32_t i = 0; i < *n; i++) held[bucket(&b, &c[i])] += c[i].weight;
+    uint32_t at = 0;
+    while (at < N_BUCKET - 1 && held[at] < *want) *want -= held[at++];
+    uint32_t n_better = 0, n_keep = 0;
+    for (uint32_t i = 0; i < *n; i++) {
+        uint32_t k = bucket(&b, &c[i]);
+        if (k > at) continue;
+        struct cand x = c[i];
+        c[i] = c[n_keep];
+        if (k < at) {
+            c[n_keep] = c[n_better];
+            c[n_better++] = x;
+        } else {
+            c[n_keep] = x;
+        }
+        n_keep++;
+    }
+    *n = n_keep;
+    return n_better;
+}
+
+/* Keeps the shortest run of the best by key whose weights reach `want`. Only what is near the border is
+ * sorted: buckets settle the rest. */
+static void keep_share(struct sampler *s, double want) {
+    uint32_t kept = 0, n = s->n, n_before = n + 1;
+    while (n > N_BUCKET && n < n_before) {
+        n_before = n;
+        uint32_t better = narrow(s->cand + kept, &n, &want);
+        kept += better;
+        n -= better;
+    }
+    sort_best(s->cand + kept, n);
+    for (uint32_t i = 0; i < n; i++) {
+        want -= s->cand[kept++].weight;
+        if (want <= 0) break;
+    }
+    s->n = kept;
 }
 
 /* Typical sampling: order by how near a token's surprise is to the mean surprise (the entropy). The
@@ -264,9 +307,9 @@ static void keep_share(struct sampler *s, double share, double sum) {
 static void keep_typical(struct sampler *s) {
     double sum = weigh(s, 1), max = max_logit(s), mean = 0;
     for (uint32_t i = 0; i < s->n; i++)
-        if (s->weight[i] > 0) mean += s->weight[i] / sum * ((double)s->cand[i].logit - max);
+        if (s->cand[i].weight > 0) mean += s->cand[i].weight / sum * ((double)s->cand[i].logit - max);
     for (uint32_t i = 0; i < s->n; i++) s->cand[i].key = (float)-fabs((double)s->cand[i].logit - max - mean);
-    keep_share(s, s->p.typical_p, sum);
+    keep_share(s, (double)s->p.typical_p * sum);
     for (uint32_t i = 0; i < s->n; i++) s->cand[i].key = s->cand[i].logit;
 }
 
@@ -279,14 +322,14 @@ static void keep_min_p(struct sampler *s) {
 }
 
 static int32_t draw(struct sampler *s) {
-    double sum = weigh(s, s->p.temperature);
+    double sum = weigh(s, (double)s->p.temperature);
     double u = (double)(rng_next(s->rng) >> 11) * 0x1p-53 * sum;
     uint32_t last = 0;
     for (uint32_t i = 0; i < s->n; i++) {
-        if (s->weight[i] <= 0) continue;
+        if (s->cand[i].weight <= 0) continue;
         last = i;
-        if (u < s->weight[i]) break;
-        u -= s->weight[i];
+        if (u < s->cand[i].weight) break;
+        u -= s->cand[i].weight;
     }
     return s->cand[last].id;
 }
@@ -298,7 +341,7 @@ int32_t sampler_pick(struct sampler *s, float *logits, uint32_t n_vocab) {
     collect(s, logits, n_vocab);
     if (!s->n) return ERR_FORMAT;
     if (s->p.typical_p < 1) keep_typical(s);
-    if (s->p.top_p < 1) keep_share(s, s->p.top_p, weigh(s, 1));
+    if (s->p.top_p < 1) keep_share(s, (double)s->p.top_p * weigh(s, 1));
     if (s->p.min_p > 0) keep_min_p(s);
     return draw(s);
 }

@@ -5,8 +5,9 @@
  * The random numbers (xoshiro256**) and the exponentials are hy's own, so the same seed and the same logits
  * give the same token on every machine.
  *
- * All memory is taken by sampler_new; picking never allocates and never sorts the whole vocabulary unless
- * top-p or typical-p needs nearly all of it. One owner, one thread at a time. */
+ * All memory is taken by sampler_new; picking never allocates, and never sorts the whole vocabulary
+ * unless its logits are all the same.
+ * One owner, one thread at a time. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

@@ -35,7 +35,8 @@ int bpe_load_merges(struct tokenizer *t, const struct gguf *g, struct err *e) {
     if (!gguf_get_arr(g, "tokenizer.ggml.merges", GGUF_STR, &a))
         return err_set(e, ERR_NOT_FOUND, "tokenizer.ggml.merges is missing or not an array of strings");
     if (a.n > UINT32_MAX / 4)
-        return err_set(e, ERR_FORMAT, "tokenizer.ggml.merges has %llu entries, which is too many", (unsigned long long)a.n);
+        return err_set(e, ERR_FORMAT, "tokenizer.ggml.merges has %llu entries, which is too many",
+                       (unsigned long long)a.n);
     uint64_t n_slot = 16;
     while (n_slot < 2 * a.n) n_slot *= 2;
     t->rule = calloc(n_slot, sizeof *t->rule);
@@ -44,7 +45,8 @@ int bpe_load_merges(struct tokenizer *t, const struct gguf *g, struct err *e) {
     if (t->rule && joined) {
         struct gguf_str line;
         uint64_t pos = 0;
-        for (uint32_t rank = 0; rank < a.n && gguf_arr_next_str(&a, &pos, &line); rank++) rule_add(t, line, rank, joined);
+        for (uint32_t rank = 0; rank < a.n && gguf_arr_next_str(&a, &pos, &line); rank++)
+            rule_add(t, line, rank, joined);
     }
     bool ok = t->rule && joined;
     free(joined);
@@ -60,21 +62,22 @@ static bool bpe_join(const struct tokenizer *t, const char *text, const struct s
     return rule->rank1 != 0;
 }
 
-/* The token that is this whole word, or -1. */
-static int32_t whole_word(const struct tokenizer *t, const char *word, size_t len, struct scratch *sc) {
-    if (len > t->max_text_len || !SCRATCH_GROW(sc->text, sc->text_cap, 2 * len)) return -1;
+/* The token that is this whole word, or -1; text has room for twice its length. */
+static int32_t whole_word(const struct tokenizer *t, const char *word, size_t len, char *text) {
     size_t n = 0;
+    if (len > t->max_text_len) return -1;
     for (size_t i = 0; i < len; i++)
-        n += (size_t)utf8proc_encode_char((utf8proc_int32_t)bytechar_of((unsigned char)word[i]),
-                                          (utf8proc_uint8_t *)sc->text + n);
-    return vocab_find_plain(t, sc->text, n);
+        n += (size_t)utf8proc_encode_char((utf8proc_int32_t)bytes_to_char((unsigned char)word[i]),
+                                          (utf8proc_uint8_t *)text + n);
+    return vocab_find_plain(t, text, n);
 }
 
 static int bpe_word(const struct tokenizer *t, const char *word, size_t len, struct scratch *sc, struct tokens *out,
                     struct err *e) {
-    int32_t whole = t->ignore_merges ? whole_word(t, word, len, sc) : -1;
+    if (!SCRATCH_GROW(sc->symbol, sc->symbol_cap, len) || !SCRATCH_GROW(sc->text, sc->text_cap, 2 * len))
+        return err_set(e, ERR_NOMEM, "no memory to encode %zu bytes", len);
+    int32_t whole = t->ignore_merges ? whole_word(t, word, len, sc->text) : -1;
     if (whole >= 0) return tokens_push(out, whole) ? ERR_OK : err_set(e, ERR_NOMEM, "no memory for tokens");
-    if (!SCRATCH_GROW(sc->symbol, sc->symbol_cap, len)) return err_set(e, ERR_NOMEM, "no memory to encode %zu bytes", len);
     sc->n_symbol = len;
     for (size_t i = 0; i < len; i++)
         sc->symbol[i] = (struct symbol){(uint32_t)i, 1, t->byte_id[(unsigned char)word[i]], (int32_t)i - 1,

@@ -43,10 +43,17 @@ void detok_reset(struct detok *d) {
 
 static bool is_cont(unsigned char c) { return (c & 0xc0) == 0x80; }
 
+/* Of the character that begins with c; 0: none does. */
+static uint32_t utf8_len(unsigned char c) {
+    if (c < 0x80) return 1;
+    if (c < 0xc2 || c > 0xf4) return 0;
+    return c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+}
+
 /* Length of the longest start of a character at s (0: no character begins like this); *need is the
  * length that the whole character would have. Table 3-7 of the Unicode standard. */
 static uint32_t utf8_start(const unsigned char *s, size_t len, uint32_t *need) {
-    *need = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
+    *need = utf8_len(s[0]);
     if (*need < 2 || len < 2) return *need ? 1 : 0;
     unsigned char lo = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
     unsigned char hi = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;

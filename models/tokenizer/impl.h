@@ -1,7 +1,7 @@
 /* Private to models/tokenizer: the vocabulary, the merge engine and the scratch memory of one encode call.
  *
- * bytes.c knows characters, vocab.c loads and looks up, special.c knows special tokens, pretok.c cuts text into words, merge.c joins symbols, spm.c and bpe.c drive it,
- * tokenizer.c cuts out special tokens and is the public face. */
+ * bytes.c knows characters, vocab.c loads and looks up, special.c knows special tokens, pretok.c cuts text into
+ * words, merge.c joins symbols, spm.c and bpe.c drive it, tokenizer.c is the public face. */
 #pragma once
 #include <stdlib.h>
 #include <string.h>
@@ -88,8 +88,8 @@ struct scratch {
 };
 
 /* Room for `need` elements; false when memory is out. */
-bool scratch_grow(void **p, size_t *cap, size_t need, size_t elem_bytes);
-#define SCRATCH_GROW(array, cap, need) scratch_grow((void **)&(array), &(cap), (need), sizeof *(array))
+bool tokenizer_grow(void **p, size_t *cap, size_t need, size_t elem_bytes);
+#define SCRATCH_GROW(array, cap, need) tokenizer_grow((void **)&(array), &(cap), (need), sizeof *(array))
 
 int vocab_load(struct tokenizer *t, const struct gguf *g, struct err *e);
 void vocab_free(struct tokenizer *t);
@@ -112,11 +112,11 @@ const struct special *special_match(const struct special_set *s, const char *tex
 
 /* Byte-level vocabularies write bytes as printable characters: byte to code point (below 0x200), and back
  * (-1 when the code point stands for no byte). */
-uint32_t bytechar_of(unsigned char b);
-int bytechar_to(uint32_t cp);
+uint32_t bytes_to_char(unsigned char b);
+int bytes_of_char(uint32_t cp);
 
 /* Length of the well-formed UTF-8 character at s (1..4), or 0. */
-uint32_t utf8_char(const char *s, size_t len);
+uint32_t bytes_utf8(const char *s, size_t len);
 
 /* Joins neighbours until nothing joins. join fills key and id when the two symbols make a token. */
 typedef bool merge_join(const struct tokenizer *t, const char *text, const struct symbol *l, const struct symbol *r,

@@ -1,17 +1,6 @@
 /* The merge engine of SPM and BPE: a list of symbols and a heap of the pairs that may join. O(n log n). */
 #include "models/tokenizer/impl.h"
 
-bool scratch_grow(void **p, size_t *cap, size_t need, size_t elem_bytes) {
-    if (need <= *cap) return true;
-    size_t want = *cap * 2 > need ? *cap * 2 : need < 64 ? 64 : need;
-    if (want > SIZE_MAX / elem_bytes) return false;
-    void *q = realloc(*p, want * elem_bytes);
-    if (!q) return false;
-    *p = q;
-    *cap = want;
-    return true;
-}
-
 static bool pair_before(const struct pair *a, const struct pair *b) {
     return a->key < b->key || (a->key == b->key && a->left < b->left);
 }

@@ -108,7 +108,7 @@ static int compile_row(struct pretok *p, const struct pretok_row *row, struct er
         if (!re)
             return err_set(e, ERR_UNSUPPORTED, "PCRE2 refuses regular expression %u of pre-tokenizer%s(error %d at %zu)",
                            p->n_regex, row->names, code, (size_t)at);
-        pcre2_jit_compile(re, PCRE2_JIT_COMPLETE); /* where there is no JIT, the interpreter does the same more slowly */
+        pcre2_jit_compile(re, PCRE2_JIT_COMPLETE); /* without a JIT the interpreter does the same, slower */
         p->regex[p->n_regex] = re;
     }
     return ERR_OK;
@@ -154,7 +154,7 @@ static bool split_valid(const char *text, size_t len, struct scratch *sc) {
     size_t start = 0, at = 0;
     bool raw = false;
     while (at < len) {
-        uint32_t n = utf8_char(text + at, len - at);
+        uint32_t n = bytes_utf8(text + at, len - at);
         if (raw != !n) {
             if (!add_piece(sc, 0, at - start, raw)) return false;
             start = at;

@@ -31,7 +31,7 @@ static bool spm_escape(const char *text, size_t len, bool space_before, struct s
 static bool spm_symbols(const struct tokenizer *t, const char *text, size_t len, struct scratch *sc) {
     sc->n_symbol = 0;
     for (size_t at = 0; at < len;) {
-        uint32_t n = utf8_char(text + at, len - at);
+        uint32_t n = bytes_utf8(text + at, len - at);
         if (!n) n = 1;
         if (!SCRATCH_GROW(sc->symbol, sc->symbol_cap, sc->n_symbol + 1)) return false;
         int32_t i = (int32_t)sc->n_symbol++;

@@ -22,6 +22,17 @@ void tokenizer_free(struct tokenizer *t) {
     free(t);
 }
 
+bool tokenizer_grow(void **p, size_t *cap, size_t need, size_t elem_bytes) {
+    if (need <= *cap) return true;
+    size_t want = *cap * 2 > need ? *cap * 2 : need < 64 ? 64 : need;
+    if (want > SIZE_MAX / elem_bytes) return false;
+    void *q = realloc(*p, want * elem_bytes);
+    if (!q) return false;
+    *p = q;
+    *cap = want;
+    return true;
+}
+
 bool tokens_push(struct tokens *ts, int32_t id) {
     if (!SCRATCH_GROW(ts->id, ts->cap, ts->n + 1)) return false;
     ts->id[ts->n++] = id;

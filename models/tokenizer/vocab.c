@@ -54,7 +54,7 @@ static int vocab_index(struct tokenizer *t, struct err *e) {
 static int vocab_texts(struct tokenizer *t, const struct gguf *g, uint32_t *pool_used, struct err *e) {
     struct gguf_arr a;
     if (!gguf_get_arr(g, "tokenizer.ggml.tokens", GGUF_STR, &a))
-        return err_set(e, ERR_NOT_FOUND, "tokenizer.ggml.tokens is missing or not an array of strings: the file has no vocabulary");
+        return err_set(e, ERR_NOT_FOUND, "tokenizer.ggml.tokens is missing or not an array of strings");
     if (!a.n || a.n > VOCAB_MAX)
         return err_set(e, ERR_FORMAT, "tokenizer.ggml.tokens has %llu tokens; 1 to %u are possible",
                        (unsigned long long)a.n, VOCAB_MAX);
@@ -81,8 +81,8 @@ static int vocab_texts(struct tokenizer *t, const struct gguf *g, uint32_t *pool
 }
 
 /* An optional array with one number per token; a->n is 0 when absent. */
-static int vocab_column(const struct tokenizer *t, const struct gguf *g, const char *key, bool floats, struct gguf_arr *a,
-                        struct err *e) {
+static int vocab_column(const struct tokenizer *t, const struct gguf *g, const char *key, bool floats,
+                        struct gguf_arr *a, struct err *e) {
     *a = (struct gguf_arr){0};
     const struct gguf_kv *kv = gguf_find(g, key);
     if (!kv) return ERR_OK;
@@ -114,7 +114,8 @@ static int vocab_types(struct tokenizer *t, const struct gguf *g, struct err *e)
     int rc = vocab_column(t, g, "tokenizer.ggml.token_type", false, &a, e);
     for (uint32_t id = 0; !rc && a.n && id < t->info.n_vocab; id++) {
         int64_t type = gguf_arr_i64(&a, id);
-        t->token[id].attr = type >= 0 && type < (int64_t)(sizeof attr_of / sizeof *attr_of) ? attr_of[type] : TOKEN_NORMAL;
+        bool known = type >= 0 && type < (int64_t)(sizeof attr_of / sizeof *attr_of);
+        t->token[id].attr = known ? attr_of[type] : TOKEN_NORMAL;
     }
     return rc;
 }
@@ -151,7 +152,7 @@ static uint32_t piece_bytelevel(const char *s, uint32_t len, char *out) {
     for (uint32_t i = 0; i < len;) {
         utf8proc_int32_t cp;
         utf8proc_ssize_t k = utf8proc_iterate((const utf8proc_uint8_t *)s + i, (utf8proc_ssize_t)(len - i), &cp);
-        int b = k > 0 ? bytechar_to((uint32_t)cp) : -1;
+        int b = k > 0 ? bytes_of_char((uint32_t)cp) : -1;
         if (b < 0) {
             memcpy(out, s, len);
             return len;
@@ -196,7 +197,7 @@ static int32_t byte_token(const struct tokenizer *t, unsigned char b) {
         text[0] = (char)b;
         if (id < 0) id = vocab_find(t, text, 1);
     } else {
-        utf8proc_ssize_t n = utf8proc_encode_char((utf8proc_int32_t)bytechar_of(b), (utf8proc_uint8_t *)text);
+        utf8proc_ssize_t n = utf8proc_encode_char((utf8proc_int32_t)bytes_to_char(b), (utf8proc_uint8_t *)text);
         id = vocab_find(t, text, (size_t)n);
     }
     return id >= 0 && t->token[id].attr & (TOKEN_CONTROL | TOKEN_UNKNOWN) ? -1 : id;
@@ -225,7 +226,7 @@ static int vocab_kind(struct tokenizer *t, const struct gguf *g, struct pretok_f
         return err_set(e, ERR_NOT_FOUND, "tokenizer.ggml.model is missing: the file has no tokenizer");
     t->spm = model.len == 5 && !memcmp(model.p, "llama", 5);
     if (!t->spm && !(model.len == 4 && !memcmp(model.p, "gpt2", 4)))
-        return err_set(e, ERR_UNSUPPORTED, "tokenizer model '%.*s' is not supported; hy knows 'llama' (SPM) and 'gpt2' (BPE)",
+        return err_set(e, ERR_UNSUPPORTED, "tokenizer model '%.*s' is not supported; hy knows 'llama' and 'gpt2'",
                        model.len > 64 ? 64 : (int)model.len, model.p);
     t->info.model = t->spm ? "llama" : "gpt2";
     t->info.pre = "";
