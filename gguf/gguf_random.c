@@ -58,7 +58,9 @@ static int clamp(int x, int lo, int hi) { return x < lo ? lo : x > hi ? hi : x; 
 
 /* The numbers by which std is divided are the standard deviations of the integer parts under uniform quants. */
 
-static void fill_q4_0(struct gguf_rng *r, float std, struct block_q4_0 *b) { b->d = f16_from_f32(scale(r, std / 4.6f)); }
+static void fill_q4_0(struct gguf_rng *r, float std, struct block_q4_0 *b) {
+    b->d = f16_from_f32(scale(r, std / 4.6f));
+}
 
 static void fill_q4_1(struct gguf_rng *r, float std, struct block_q4_1 *b) {
     float d = scale(r, std / 4.6f);
@@ -66,7 +68,9 @@ static void fill_q4_1(struct gguf_rng *r, float std, struct block_q4_1 *b) {
     b->m = f16_from_f32(-d * (7.0f + gguf_rng_uniform(r)));
 }
 
-static void fill_q5_0(struct gguf_rng *r, float std, struct block_q5_0 *b) { b->d = f16_from_f32(scale(r, std / 9.2f)); }
+static void fill_q5_0(struct gguf_rng *r, float std, struct block_q5_0 *b) {
+    b->d = f16_from_f32(scale(r, std / 9.2f));
+}
 
 static void fill_q5_1(struct gguf_rng *r, float std, struct block_q5_1 *b) {
     float d = scale(r, std / 9.2f);
@@ -74,7 +78,9 @@ static void fill_q5_1(struct gguf_rng *r, float std, struct block_q5_1 *b) {
     b->m = f16_from_f32(-d * (15.0f + gguf_rng_uniform(r)));
 }
 
-static void fill_q8_0(struct gguf_rng *r, float std, struct block_q8_0 *b) { b->d = f16_from_f32(scale(r, std / 74.0f)); }
+static void fill_q8_0(struct gguf_rng *r, float std, struct block_q8_0 *b) {
+    b->d = f16_from_f32(scale(r, std / 74.0f));
+}
 
 static void fill_q2_K(struct gguf_rng *r, float std, struct block_q2_K *b) {
     float d = scale(r, std / 11.5f);

@@ -20,7 +20,7 @@
 #include "runtime/device_impl.h"
 #include "runtime/machine.h"
 
-#define SPIN_LIMIT 4000            /* about 50 us of pauses before a waiting worker lets others run */
+#define SPIN_LIMIT 1000            /* pauses, 40 to 60 us, before a waiting worker lets others run */
 #define MAX_THREAD 256
 #define FIRST_CALLS 64
 #define HUGE_PAGE ((uint64_t)2 << 20)
@@ -141,16 +141,20 @@ static void cpu_close(struct device *base) {
     free(d);
 }
 
+#ifdef EXACT_BUFFERS
+static void *map_memory(uint64_t size) {
+    void *p = NULL;
+    return posix_memalign(&p, 4096, size ? size : 1) == 0 ? memset(p, 0, size) : NULL;
+}
+
+static void unmap_memory(void *p, uint64_t size) { free(p); }
+#else
 static uint64_t round_up_page(uint64_t n) {
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     return n ? (n + page - 1) / page * page : page;
 }
 
 static void *map_memory(uint64_t size) {
-#ifdef EXACT_BUFFERS
-    void *p = NULL;
-    return posix_memalign(&p, 4096, size ? size : 1) == 0 ? memset(p, 0, size) : NULL;
-#else
     size = round_up_page(size);
     /* Aligned to 2 MB so that the whole buffer can be huge pages: a matrix-vector product at memory
      * speed otherwise spends part of its time on address translation. */
@@ -165,8 +169,10 @@ static void *map_memory(uint64_t size) {
     madvise(p + head, size, MADV_HUGEPAGE);
 #endif
     return p + head;
-#endif
 }
+
+static void unmap_memory(void *p, uint64_t size) { munmap(p, round_up_page(size)); }
+#endif
 
 static int cpu_buf_new(struct device *d, uint64_t size_bytes, const char *what, struct buf *out, struct err *e) {
     void *p = NULL;
@@ -178,13 +184,7 @@ static int cpu_buf_new(struct device *d, uint64_t size_bytes, const char *what, 
     return ERR_OK;
 }
 
-static void cpu_buf_free(struct device *d, struct buf *b) {
-#ifdef EXACT_BUFFERS
-    free(b->host);
-#else
-    munmap(b->host, round_up_page(b->size_bytes));
-#endif
-}
+static void cpu_buf_free(struct device *d, struct buf *b) { unmap_memory(b->host, b->size_bytes); }
 
 static struct cmd *cpu_begin(struct device *base) {
     struct cpu_cmd *c = &cpu_of(base)->cmd;
