@@ -50,7 +50,7 @@ ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512bf
 ISA_neon := -march=armv8.2-a+fp16+dotprod
 
 DIRS := runtime gguf io kernels models models/tokenizer models/chat sched
-LIB_SRC := $(wildcard $(addsuffix /*.c,$(DIRS)))
+LIB_SRC := $(filter-out runtime/metal%.c runtime/oc%.c,$(wildcard $(addsuffix /*.c,$(DIRS))))
 CPU_SRC := $(filter %_cpu.c,$(LIB_SRC))
 LIB_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out $(CPU_SRC),$(LIB_SRC))) \
            $(foreach i,$(ISAS),$(patsubst %.c,$(B)/%.$(i).o,$(CPU_SRC)))

@@ -1,0 +1,48 @@
+#include <math.h>
+
+#include "kernels/check.h"
+#include "kernels/glu.h"
+
+/* p: rows, row length, activation, largest |gate| */
+static const struct check_case cases[] = {
+    {"silu", {1, 1, GLU_SILU, 4}}, {"silu", {3, 37, GLU_SILU, 8}}, {"silu", {2, 8200, GLU_SILU, 30}},
+    {"silu far out", {4, 100, GLU_SILU, 1000}},
+    {"gelu", {1, 1, GLU_GELU_TANH, 4}}, {"gelu", {3, 37, GLU_GELU_TANH, 8}}, {"gelu", {2, 8200, GLU_GELU_TANH, 3}},
+    {"gelu far out", {4, 100, GLU_GELU_TANH, 1000}},
+    {"silu 512 x 8192", {512, 8192, GLU_SILU, 8}, .bench = true},
+    {"gelu 512 x 8192", {512, 8192, GLU_GELU_TANH, 8}, .bench = true},
+};
+
+static void build(struct check *k) {
+    uint32_t n = (uint32_t)(k->c->p[0] * k->c->p[1]);
+    *(struct glu_args *)k->args = (struct glu_args){.n = n, .act = (uint32_t)k->c->p[2]};
+    check_in_f32(k, 0, n, -(float)k->c->p[3], (float)k->c->p[3]);
+    check_in_f32(k, 1, n, -3, 3);
+    check_out(k, n);
+    k->n_row = (uint32_t)k->c->p[0];
+    k->bytes = 12.0 * n;
+}
+
+static int encode(struct check *k, struct cmd *cmd, uint32_t first, uint32_t n, struct err *e) {
+    struct glu_args a = *(struct glu_args *)k->args;
+    a.n = n * (uint32_t)k->c->p[1];
+    uint64_t at = (uint64_t)first * (uint32_t)k->c->p[1] * 4;
+    return glu_encode(cmd, &a, ref_at(k->out, at), ref_at(k->in[0], at), ref_at(k->in[1], at), e);
+}
+
+/* silu: e^-x within 1.5 ulp (3), the sum, the quotient, the product (1 each): 6 eps of the result. Where e^-x
+ * leaves the range (x < -88.7) the result becomes 0 instead of less than 1e-36 |up|.
+ * gelu: the argument t takes 4 roundings and tanh 3 ulp; in 1 + tanh that is 6 + 4 |t| sech^2 t < 8 eps of 1, not of
+ * the sum, so x up / 2 scales it; the products add 4 eps of the result. */
+static void oracle(struct check *k) {
+    const float *gate = ref_host(k->in[0]), *up = ref_host(k->in[1]);
+    const struct glu_args *a = (struct glu_args *)k->args;
+    glu_ref(a, gate, up, k->want);
+    for (uint64_t i = 0; i < k->n_out; i++) {
+        double half = fabs((double)gate[i] * (double)up[i]) / 2, rest = fabs((double)up[i]) * 1e-36;
+        k->limit[i] = a->act == GLU_SILU ? fabs(k->want[i]) * 6 * CHECK_EPS + rest
+                                         : (fabs(k->want[i]) * 4 + half * 8) * CHECK_EPS;
+    }
+}
+
+const struct check_op glu_check = {"glu", CHECK_CASES(cases), build, encode, oracle, NULL};

@@ -1,0 +1,18 @@
+/* RMS norm of rows: out[r,i] = x[r,i] / sqrt(mean_i(x[r,i]^2) + eps) * weight[i], all (n_row, dim).
+ * For q and k norms a row is a head: n_row = n_tok * n_head, dim = head_dim. weight is optional (1).
+ * out may be x. The sum is accumulated in f32 over many lanes. Bytes moved: 8 n_row dim. */
+#pragma once
+#include "kernels/op.h"
+
+struct rms_norm_args {
+    uint32_t n_row, dim;
+    float eps;
+    uint32_t pad;
+};
+ARGS_ASSERT(rms_norm_args, 16);
+
+#ifndef __METAL_VERSION__
+int rms_norm_encode(struct cmd *c, const struct rms_norm_args *a, struct ref out, struct ref x, struct ref weight,
+                    struct err *e);
+void rms_norm_ref(const struct rms_norm_args *a, const float *x, const float *weight, double *out);
+#endif
