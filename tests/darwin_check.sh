@@ -1,0 +1,34 @@
+#!/bin/sh
+# Compiles hy's C for arm64 macOS, with the declarations of tests/darwin in place of its headers: finds what only
+# compiles on Linux. Shows nothing of what macOS's own headers, linker or frameworks would say.
+# Usage: tests/darwin_check.sh [CLANG]
+set -u
+cd "$(dirname "$0")/.." || exit 1
+cc=${1:-clang}
+out=build/darwin
+mkdir -p $out/include
+for header in xxhash.h xxh3.h pcre2.h utf8proc.h jansson.h jansson_config.h microhttpd.h; do
+    for dir in /usr/include /usr/include/*-linux-gnu; do
+        [ -f "$dir/$header" ] && ln -sf "$dir/$header" $out/include/$header
+    done
+done
+ok=0 bad=0
+for source in runtime/*.c gguf/*.c io/*.c kernels/*.c models/*.c models/*/*.c sched/*.c tools/*.c; do
+    [ -f "$source" ] || continue
+    case $source in
+    *_cpu.c) isa="-DISA=neon -DISA_neon=1 -march=armv8.2-a+fp16+dotprod" ;;
+    *) isa= ;;
+    esac
+    # shellcheck disable=SC2086 # isa is several words or none
+    if $cc -target arm64-apple-macos14 -nostdlibinc -isystem tests/darwin -isystem $out/include -std=gnu17 -O1 \
+        -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers -D_DARWIN_C_SOURCE -I. $isa \
+        -c "$source" -o $out/check.o 2>$out/log; then
+        ok=$((ok + 1))
+    else
+        bad=$((bad + 1))
+        echo "$source: does not compile for arm64-apple-macos"
+        grep -E 'error' $out/log | head -n 5
+    fi
+done
+echo "$ok passed, $bad failed"
+[ $bad -eq 0 ]

@@ -1,0 +1,362 @@
+#!/bin/sh
+# What the commands promise: text on stdout and everything else on stderr; exit 0, 1 for a failure,
+# 2 for wrong usage; bad input gets one clear sentence. Run by tests/run.sh, which sets HY and GEN.
+set -u
+: "${HY:=build/release/hy}" "${GEN:=build/release/hy-genmodel}" "${HY_DATA:=../shared/data}"
+dir=$(mktemp -d)
+trap 'chmod -R u+rwx "$dir" 2>/dev/null; rm -rf "$dir"' EXIT
+out=$dir/out err=$dir/err
+failures=0
+
+ok() { echo "ok $1"; }
+fail() { # NAME WHY
+    echo "FAIL $1: $2"
+    sed 's/^/    stderr: /' "$err" | head -n 5
+    failures=$((failures + 1))
+}
+skip() { echo "skip $1: $2"; }
+verdict() { # NAME, and a reason when it is a failure
+    if [ -n "$2" ]; then fail "$1" "$2"; else ok "$1"; fi
+}
+
+holds() { # NAME COMMAND...: the command succeeds
+    name=$1
+    shift
+    if "$@"; then ok "$name"; else fail "$name" "not so: $(head -c 60 "$out")"; fi
+}
+text_on_stdout_alone() { [ -s "$out" ] && [ ! -s "$err" ]; }
+
+# run ARG...: hy with stdout in $out, stderr in $err and the exit status in $rc; stdin is $input.
+input=/dev/null
+run() {
+    "$HY" "$@" <"$input" >"$out" 2>"$err"
+    rc=$?
+}
+
+sanitized() { grep -q -E 'Sanitizer|runtime error:' "$err"; }
+
+# refused NAME STATUS PATTERN ARG...: ends with that status (several as 1|2), says on stderr something
+# that matches, in few lines, and nothing on stdout.
+refused() {
+    name=$1 want=$2 pattern=$3
+    shift 3
+    run "$@"
+    why=
+    if sanitized; then why="a sanitizer spoke"
+    elif ! echo "$rc" | grep -q -x -E "$want"; then why="exit status $rc, not $want"
+    elif [ -s "$out" ]; then why="wrote to stdout: $(head -c 80 "$out")"
+    elif ! grep -q -i -E -e "$pattern" "$err"; then why="stderr does not speak of '$pattern'"
+    elif [ "$(wc -l <"$err")" -gt 24 ]; then why="stderr has $(wc -l <"$err") lines"
+    fi
+    verdict "$name" "$why"
+}
+
+# works NAME ARG...: exit status 0.
+works() {
+    name=$1
+    shift
+    run "$@"
+    why=
+    if sanitized; then why="a sanitizer spoke"
+    elif [ "$rc" -ne 0 ]; then why="exit status $rc"
+    fi
+    verdict "$name" "$why"
+}
+
+same() { # NAME FILE FILE
+    if cmp -s "$2" "$3"; then ok "$1"; else fail "$1" "differ: $(head -c 60 "$2") / $(head -c 60 "$3")"; fi
+}
+differ() {
+    if cmp -s "$2" "$3"; then fail "$1" "both are: $(head -c 60 "$2")"; else ok "$1"; fi
+}
+
+model=$dir/tiny.gguf
+"$GEN" --arch llama --type Q8_0 --seed 1 -o "$model" || { echo "FAIL generator"; exit 1; }
+
+# Usage.
+
+works "help" --help
+holds "help is on stdout" text_on_stdout_alone
+for command in run eval tokenize inspect kernels-test bench; do
+    works "$command --help" "$command" --help
+    holds "$command --help is on stdout" text_on_stdout_alone
+    refused "$command: unknown option" 2 "no-such-option" "$command" --no-such-option
+done
+refused "no command" 2 "usage" # with how to begin
+refused "unknown command" 2 "frobnicate" frobnicate
+refused "no model explains where to get one" '1|2' "gguf" run
+for args in "-n" "-n x" "-n 1.5" "-n -2" "--temp hot" "--top-p 1x" "--seed -" "--threads 0" "--threads many" \
+    "--device gpu" "--kv q4" "-c 0" "-c x" "--memory lots"; do
+    # shellcheck disable=SC2086  # words on purpose
+    refused "wrong usage: run $args" 2 "${args%% *}" run "$model" -p x $args
+done
+refused "wrong usage: two models" 2 "." run "$model" "$model" -p x
+refused "wrong usage: eval without tokens" 2 "tokens" eval "$model"
+refused "wrong usage: -p and -f" 2 "." run "$model" -p x -f "$model"
+
+# Files that are no model.
+
+: >"$dir/empty.gguf"
+echo "Dear model, once upon a time there was a text file that wanted to be a model." >"$dir/text.gguf"
+mkdir "$dir/folder.gguf"
+head -c 3 "$model" >"$dir/three.gguf"
+head -c 1000 "$model" >"$dir/header.gguf"
+size=$(wc -c <"$model")
+head -c $((size / 2)) "$model" >"$dir/half.gguf"
+head -c $((size - 1)) "$model" >"$dir/short.gguf"
+{ printf 'GGUF\377\377\377\377'; tail -c +9 "$model"; } >"$dir/version.gguf"
+mkfifo "$dir/pipe.gguf"
+
+for command in "run -p x" "eval --tokens 1,2" "inspect" "bench -p 8 -n 1 -r 1" "tokenize"; do
+    verb=${command%% *}
+    rest=${command#"$verb"}
+    for bad in missing empty text folder three header version pipe; do
+        # shellcheck disable=SC2086
+        refused "$verb: $bad file" 1 "$bad.gguf" "$verb" "$dir/$bad.gguf" $rest
+    done
+done
+for bad in half short; do # the header is whole: inspect and tokenize may do their work
+    refused "run: $bad file" 1 "$bad.gguf" run "$dir/$bad.gguf" -p x
+    refused "eval: $bad file" 1 "$bad.gguf" eval "$dir/$bad.gguf" --tokens 1,2
+done
+
+cp "$model" "$dir/secret.gguf"
+chmod 000 "$dir/secret.gguf"
+if [ ! -r "$dir/secret.gguf" ]; then
+    refused "unreadable file" 1 "secret.gguf" run "$dir/secret.gguf" -p x
+elif command -v setpriv >/dev/null 2>&1 && chmod 755 "$dir" && cp "$HY" "$dir/hy" &&
+    setpriv --reuid 65534 --regid 65534 --clear-groups "$dir/hy" --help >/dev/null 2>&1; then
+    real=$HY
+    HY=$dir/as_nobody
+    printf '#!/bin/sh\nexec setpriv --reuid 65534 --regid 65534 --clear-groups "%s/hy" "$@"\n' "$dir" >"$HY"
+    chmod 755 "$HY"
+    refused "unreadable file" 1 "secret.gguf" run "$dir/secret.gguf" -p x
+    HY=$real
+else
+    skip "unreadable file" "root reads everything"
+fi
+
+# Numbers that do not fit.
+
+refused "context beyond the model's" '1|2' "context" run "$model" -p x -c 100000
+refused "prompt longer than the context" 1 "context" run "$model" --raw -c 8 -p "$(printf 'long words %.0s' 1 2 3 4 5 6 7 8 9)"
+refused "memory too small" 1 "memory" run "$model" -p x --memory 1K
+for tokens in 99999 512 4294967296 99999999999999999999; do
+    refused "token $tokens is out of range" '1|2' "token|$tokens" eval "$model" --tokens "1,$tokens"
+done
+for tokens in -1 x "1,x" "1;2" ""; do
+    refused "'$tokens' are no tokens" '1|2' "token" eval "$model" --tokens "$tokens"
+done
+run run "$model" --raw -p "Once upon" -n 0
+if sanitized; then fail "-n 0" "a sanitizer spoke"
+elif [ "$rc" -eq 0 ] && [ -n "$(tr -d '\n' <"$out")" ]; then fail "-n 0" "wrote text: $(head -c 60 "$out")"
+elif [ "$rc" -ne 0 ] && { [ "$rc" -gt 2 ] || [ ! -s "$err" ]; }; then fail "-n 0" "exit status $rc without a sentence"
+else ok "-n 0"
+fi
+if [ "$(uname -s)" != Darwin ]; then
+    refused "no Metal here" 1 "metal" run "$model" -p x --device metal
+fi
+
+# Text that is no UTF-8: a sentence, or an answer.
+
+printf 'caf\351 \377\376 \303' >"$dir/latin1.txt"
+for how in "-f $dir/latin1.txt" "stdin"; do
+    if [ "$how" = stdin ]; then
+        input=$dir/latin1.txt
+        run run "$model" --raw -n 4
+        input=/dev/null
+    else
+        # shellcheck disable=SC2086
+        run run "$model" --raw -n 4 $how
+    fi
+    if sanitized || [ "$rc" -gt 1 ] || { [ "$rc" -eq 1 ] && ! grep -q -i "utf-8" "$err"; }; then
+        fail "invalid UTF-8 (${how%% *})" "exit status $rc"
+    else
+        ok "invalid UTF-8 (${how%% *})"
+    fi
+done
+
+# Output that nobody takes.
+
+{ "$HY" run "$model" --raw -p "Once" -n 400 --temp 0 2>"$err"; echo $? >"$dir/rc"; } | head -c 5 >"$dir/five"
+rc=$(cat "$dir/rc")
+if [ "$(wc -c <"$dir/five")" -ne 5 ]; then fail "closed pipe" "no 5 bytes came"
+elif sanitized; then fail "closed pipe" "a sanitizer spoke"
+elif [ "$rc" -eq 0 ] || { [ "$rc" -gt 1 ] && [ "$rc" -ne 141 ]; }; then fail "closed pipe" "exit status $rc"
+else ok "closed pipe"
+fi
+if [ -c /dev/full ]; then
+    for command in "run $model --raw -p Once -n 20 --temp 0" "inspect $model --tensors" "eval $model --tokens 1,2,3"; do
+        # shellcheck disable=SC2086
+        "$HY" $command </dev/null >/dev/full 2>"$err"
+        rc=$?
+        if [ "$rc" -eq 1 ] && [ -s "$err" ]; then ok "full disk: ${command%% *}"
+        else fail "full disk: ${command%% *}" "exit status $rc"
+        fi
+    done
+fi
+refused "logits to nowhere" 1 "no/such" eval "$model" --tokens 1,2 --logits "$dir/no/such/folder.f32"
+
+# Ctrl-C. A shell's background jobs ignore SIGINT, so perl puts its default back.
+
+interrupt() { # NAME ARG...: after 0.7 s
+    name=$1
+    shift
+    # shellcheck disable=SC2016  # perl's variables
+    perl -e 'use POSIX ":sys_wait_h"; $SIG{INT} = "DEFAULT"; my $pid = fork;
+        if (!$pid) { exec @ARGV or exit 127 }
+        select undef, undef, undef, 0.7;
+        if (waitpid($pid, WNOHANG) != 0) { print "gone\n0 0\n"; exit }
+        my $from = time; kill "INT", $pid; $SIG{ALRM} = sub { kill "KILL", $pid }; alarm 20;
+        waitpid $pid, 0; print $? & 127 ? 128 + ($? & 127) : $? >> 8, " ", time - $from, "\n"' \
+        "$HY" "$@" <"$dir/pipe.gguf" >"$dir/perl" 2>"$err"
+    read -r rc took <<EOF
+$(tail -n 1 "$dir/perl")
+EOF
+    if grep -q '^gone' "$dir/perl"; then fail "$name" "it had ended by itself"
+    elif sanitized; then fail "$name" "a sanitizer spoke"
+    elif [ "$rc" -ne 130 ] && [ "$rc" -ne 1 ]; then fail "$name" "exit status $rc"
+    elif [ "$took" -gt 5 ]; then fail "$name" "took $took s to end"
+    else ok "$name"
+    fi
+}
+exec 9<>"$dir/pipe.gguf" # keeps the pipe open: who reads it waits
+interrupt "Ctrl-C while waiting for a prompt" run "$model" --raw
+interrupt "Ctrl-C while benchmarking" bench "$model" -r 100
+"$GEN" --arch llama --type F32 --n-ctx 100000 -o "$dir/long.gguf"
+interrupt "Ctrl-C while generating" run "$dir/long.gguf" --raw -p Once --temp 0 -c 50000 -n 49000
+exec 9>&-
+if command -v script >/dev/null 2>&1 && script -qec true /dev/null </dev/null >/dev/null 2>&1; then
+    cat >"$dir/terminal.sh" <<EOF
+stty -a >"$dir/before"
+"$HY" run "$model" --raw -p Once -n 20 --temp 0 >/dev/null
+perl -e 'my \$pid = fork; if (!\$pid) { exec @ARGV } sleep 1; kill "INT", \$pid; waitpid \$pid, 0' \
+    "$HY" run "$dir/long.gguf" --raw -p Once --temp 0 -c 50000 -n 49000 >/dev/null
+stty -a >"$dir/after"
+EOF
+    script -qec "sh $dir/terminal.sh" /dev/null </dev/null >"$dir/screen" 2>&1
+    same "the terminal is as it was" "$dir/before" "$dir/after"
+else
+    skip "the terminal is as it was" "no script(1)"
+fi
+
+# The same answer, however it is asked for.
+
+works "run" run "$model" --raw -p "Once upon a time" -n 40 --temp 0 --threads 1
+cp "$out" "$dir/greedy"
+holds "run is quiet on stderr" text_on_stdout_alone
+run run "$model" --raw -p "Once upon a time" -n 40 --temp 0 --threads 2
+same "greedy text on 2 threads" "$dir/greedy" "$out"
+run run "$model" --raw -p "Once upon a time" -n 40 --temp 0 --seed 7 --stats
+same "greedy text whatever the seed; --stats is on stderr" "$dir/greedy" "$out"
+for what in 'tok/s' 'GB/s' '[0-9a-f]{16}'; do
+    if grep -q -E "$what" "$err"; then ok "--stats has $what"; else fail "--stats has $what" "no"; fi
+done
+grep -o -E '[0-9a-f]{16}' "$err" >"$dir/hash"
+run run "$model" --raw -p "Once upon a time" -n 40 --temp 0 --threads 1 --stats
+grep -o -E '[0-9a-f]{16}' "$err" >"$dir/hash1"
+same "the hash of the last logits on 1 thread" "$dir/hash" "$dir/hash1"
+printf 'Once upon a time' >"$dir/prompt"
+run run "$model" --raw -f "$dir/prompt" -n 40 --temp 0
+same "prompt from a file" "$dir/greedy" "$out"
+input=$dir/prompt
+run run "$model" --raw -n 40 --temp 0
+input=/dev/null
+same "prompt from stdin" "$dir/greedy" "$out"
+run run --raw --temp 0 -n 40 -p "Once upon a time" "$model"
+same "the model last" "$dir/greedy" "$out"
+works "--kv q8_0" run "$model" --raw -p "Once upon a time" -n 40 --temp 0 --kv q8_0
+holds "--kv q8_0 writes text" test -s "$out"
+
+run run "$model" --raw -p "Once" -n 40 --seed 3 --temp 1
+cp "$out" "$dir/seed3"
+run run "$model" --raw -p "Once" -n 40 --seed 3 --temp 1 --threads 1
+same "the same seed" "$dir/seed3" "$out"
+run run "$model" --raw -p "Once" -n 40 --seed 4 --temp 1
+differ "another seed" "$dir/seed3" "$out"
+run run "$model" --raw -p "Once" -n 40 --seed 4 --temp 1 --top-k 1
+cp "$out" "$dir/topk1"
+run run "$model" --raw -p "Once" -n 40 --temp 0
+same "--top-k 1 is greedy" "$dir/topk1" "$out"
+run run "$model" --raw -p "Once" -n 40 --temp 0 --repeat-penalty 1000
+differ "--repeat-penalty" "$dir/topk1" "$out"
+
+# eval
+
+works "eval" eval "$model" --tokens 1,5,9,300 --logits "$dir/a.f32"
+bytes=$(wc -c <"$dir/a.f32")
+holds "a row of logits per token" test "$bytes" -eq $((4 * 512 * 4))
+run eval "$model" --tokens 1,5,9,300 --logits "$dir/b.f32" --threads 1
+same "the same logits on 1 thread" "$dir/a.f32" "$dir/b.f32"
+run eval "$model" --tokens 1,5,9 --logits "$dir/b.f32"
+head -c $((3 * 512 * 4)) "$dir/a.f32" >"$dir/c.f32"
+same "the same logits in a batch of 3" "$dir/b.f32" "$dir/c.f32"
+works "eval of a text" eval "$model" -f "$dir/prompt"
+
+# JSON
+
+json() { # NAME FILTER ARG...: the filter holds of what is on stdout
+    name=$1 filter=$2
+    shift 2
+    run "$@"
+    if ! command -v jq >/dev/null 2>&1; then skip "$name" "no jq"
+    elif [ "$rc" -ne 0 ]; then fail "$name" "exit status $rc"
+    elif jq -e "$filter" "$out" >/dev/null 2>>"$err"; then ok "$name"
+    else fail "$name" "not so: $filter in $(head -c 200 "$out")"
+    fi
+}
+json "eval --json" '[.. | numbers] | length >= 1' eval "$model" --tokens 1,5,9 --json
+json "inspect --json" 'tostring | test("llama")' inspect "$model" --json
+json "inspect --json --tensors" 'tostring | test("token_embd.weight") and test("Q8_0")' inspect "$model" --json --tensors
+json "bench --json" '[.prompt_tok_s, .gen_tok_s, .load_s, .peak_rss_bytes, .gen_gb_s] | all(type == "number" and . >= 0)' \
+    bench "$model" -p 16 -n 4 -r 1 --json
+"$GEN" --arch llama --type F16 --split 3 -o "$dir/split.gguf"
+first=$(find "$dir" -name 'split-00001-of-*')
+works "a split model" run "$first" --raw -p Once -n 4
+rm "$dir"/split-00002-of-*
+refused "a part is missing" 1 "00002-of-00003" run "$first" --raw -p Once -n 4
+
+# tokenize
+
+printf 'Hello world, once upon a time\n  two  spaces' >"$dir/text"
+input=$dir/text
+works "tokenize" tokenize "$model"
+holds "ids on one line" test "$(wc -l <"$out")" -le 1
+cp "$out" "$dir/ids"
+input=$dir/ids
+works "tokenize --decode" tokenize "$model" --decode
+same "there and back" "$dir/text" "$out"
+printf '<s>hello' >"$dir/text"
+input=$dir/text
+run tokenize "$model"
+cp "$out" "$dir/ids"
+run tokenize "$model" --special
+differ "--special" "$dir/ids" "$out"
+printf '1 99999' >"$dir/ids"
+input=$dir/ids
+refused "decoding an id out of range" '1|2' "99999|token" tokenize "$model" --decode
+input=/dev/null
+
+# kernels-test
+
+works "kernels-test --quick" kernels-test --quick --filter add
+tail -n 1 "$out" >"$dir/counts"
+holds "kernels-test ends with its counts" grep -q -x -E '[1-9][0-9]* passed, 0 failed' "$dir/counts"
+
+# A real model.
+
+stories=$HY_DATA/stories260K.gguf
+if [ -e "$stories" ]; then
+    run run "$stories" --raw -p "" --temp 0 -n 60
+    tale="Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, she saw a big, red ball. She wanted to play with it, but it was too high"
+    case $(cat "$out") in
+    "$tale"*) ok "the story" ;;
+    *) fail "the story" "$(head -c 300 "$out")" ;;
+    esac
+    json "perplexity of a story" '[.. | numbers | select(. > 1 and . < 20)] | length >= 1' \
+        eval "$stories" --tokens 1,403,407,261,378,432,383,286,261,376,298,315,421,395 --json
+else
+    skip "the story" "$stories is not here"
+fi
+
+[ "$failures" -eq 0 ]
