@@ -50,18 +50,19 @@ ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512bf
 ISA_neon := -march=armv8.2-a+fp16+dotprod
 
 DIRS := runtime gguf io kernels models models/tokenizer models/chat sched
-LIB_SRC := $(filter-out runtime/metal%.c runtime/oc%.c,$(wildcard $(addsuffix /*.c,$(DIRS))))
+LIB_SRC := $(wildcard $(addsuffix /*.c,$(DIRS)))
 CPU_SRC := $(filter %_cpu.c,$(LIB_SRC))
 LIB_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out $(CPU_SRC),$(LIB_SRC))) \
            $(foreach i,$(ISAS),$(patsubst %.c,$(B)/%.$(i).o,$(CPU_SRC)))
+V ?= 0
+SAY = @$(if $(filter 0,$(V)),printf '%-6s %s\n' '$(1)' '$@' &&,set -x;)
+include tools/build/kernels.mk
+LIB_OBJ += $(KERNEL_OBJ) $(patsubst %.c,$(B)/%.o,$(SOFT_SRC))
 TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out tools/genmodel.c,$(wildcard tools/*.c)))
 LIB := $(B)/libhy.a
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 GEN := $(B)/hy-genmodel
-
-V ?= 0
-SAY = @$(if $(filter 0,$(V)),printf '%-6s %s\n' '$(1)' '$@' &&,set -x;)
 
 .PHONY: all bin demo test tests-bin lint bench bench-peer kernels-test fuzz clean
 all:
@@ -85,7 +86,8 @@ $(B)/%.$(1).o: %.c Makefile
 endef
 $(foreach i,$(ISAS),$(eval $(call ISA_RULE,$(i))))
 $(B)/tests/%: $(B)/tests/%.o $(LIB)
-	$(call SAY,LINK) $(CC) $(LDFLAGS) $^ -lcmocka $(LDLIBS) -o $@
+	$(call SAY,LINK) $(CC) $(LDFLAGS) $(filter %.o,$^) $(LIB) -lcmocka $(LDLIBS) -o $@
+$(B)/tests/test_softexec: $(K)/tests/soft/sources.o $(K)/tests/soft/files.o $(call msl_obj,$(MSL_TEST)) # before libhy's own
 $(B)/fuzz/%: tests/fuzz/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(call SAY,LINK) $(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined $^ $(LDLIBS) -o $@

@@ -10,7 +10,8 @@
  * Numerics: f32. Positions are cut at multiples of ATTENTION_CHUNK and ATTENTION_SEGMENT, the same for every
  * token: each chunk is one step of an online softmax, each segment one online softmax, and segments are
  * merged in order. So a token's result does not depend, in any bit, on the rest of the batch, on
- * tiles or on threads. Entries of tables beyond n_block are read as the last block (callers refuse such). */
+ * tiles or on threads. On Metal a step of many tokens takes another form than one of few (attention_prompt.metal,
+ * attention_decode.metal): this then holds within a form. Entries of tables beyond n_block are read as the last block (callers refuse such). */
 #pragma once
 #include "kernels/op.h"
 
@@ -18,6 +19,9 @@
 #define ATTENTION_SEGMENT 512u
 #define ATTENTION_MAX_GROUP 128u   /* query heads per kv head */
 #define ATTENTION_MAX_HEAD_DIM 512u
+#define ATTENTION_DECODE_SG 4u     /* simdgroups per threadgroup of the Metal decode kernel */
+#define ATTENTION_PROMPT_ROWS 32u  /* query rows per threadgroup of the Metal prompt kernel */
+#define ATTENTION_PROMPT_MIN_TOK 8u /* the fewest tokens of a step that it takes */
 
 struct attention_args {
     uint32_t n_tok, n_head, n_head_kv, head_dim;
@@ -36,6 +40,9 @@ ARGS_ASSERT(attention_args, 64);
 #ifndef __METAL_VERSION__
 /* Bytes of work that steps of up to a->n_tok tokens with these shapes use; 0 when none. */
 uint64_t attention_work_bytes(const struct attention_args *a);
+
+/* Which of Metal's two forms a step takes. */
+bool attention_metal_is_prompt(const struct attention_args *a);
 
 /* sinks and work may be absent; without work, long contexts of few tokens use fewer threads. */
 int attention_encode(struct cmd *c, const struct attention_args *a, struct ref out, struct ref q, struct ref k_pool,

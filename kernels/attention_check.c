@@ -20,6 +20,12 @@ static const struct check_case cases[] = {
     {"F16 decode, segments", {DT_F16, 1, 4, 2, 64, 64, 64, 1500, 0, SHARP, 1}},
     {"F16 decode, segments in parallel", {DT_F16, 1, 4, 2, 64, 64, 64, 1500, 0, SHARP | WORK, 1}},
     {"F16 decode, segments in parallel", {DT_F16, 3, 8, 2, 32, 24, 16, 1100, 0, WORK | SINKS, 2}},
+    {"F16 decode, segments in parallel", {DT_F16, 5, 4, 2, 64, 64, 64, 1100, 0, WORK, 5}}, /* only its single rows are split */
+    {"F16 decode, segments in parallel", {DT_F16, 1, 4, 1, 64, 64, 64, 1600, 700, WORK | SINKS, 1}},
+    {"F16 decode, odd heads", {DT_F16, 3, 2, 2, 33, 41, 8, 50, 0, 0, 1}},
+    {"F16 decode, odd heads", {DT_F16, 1, 40, 1, 40, 40, 16, 40, 0, SINKS, 1}},
+    {"F16 decode, wide heads", {DT_F16, 2, 6, 2, 512, 512, 16, 70, 0, 0, 2}},
+    {"F16 decode, wide heads", {DT_F16, 1, 5, 1, 264, 300, 16, 45, 0, SHARP, 1}},
     {"F16 users", {DT_F16, 5, 4, 2, 32, 32, 16, 200, 0, 0, 5}},
     {"F16 users", {DT_F16, 19, 8, 2, 64, 64, 16, 150, 0, 0, 3}},
     {"F16 prompt", {DT_F16, 33, 8, 4, 8, 8, 16, 33, 0, 0, 1}},
@@ -27,6 +33,10 @@ static const struct check_case cases[] = {
     {"F16 prompt", {DT_F16, 40, 2, 2, 128, 128, 16, 700, 0, 0, 1}},
     {"F16 prompt", {DT_F16, 70, 6, 2, 72, 40, 16, 70, 0, 0, 1}},
     {"F16 prompt", {DT_F16, 9, 2, 1, 256, 256, 16, 77, 0, 0, 1}},
+    {"F16 prompt, odd heads", {DT_F16, 21, 40, 1, 33, 41, 24, 60, 0, 0, 1}},
+    {"F16 prompt, wide heads", {DT_F16, 17, 4, 2, 200, 256, 16, 50, 0, SHARP, 1}},
+    {"F16 prompt, wide heads", {DT_F16, 18, 3, 1, 512, 512, 16, 40, 0, 0, 2}},
+    {"F16 prompt, wide heads", {DT_F16, 10, 2, 2, 320, 24, 16, 40, 0, SINKS, 1}},
     {"F16 window", {DT_F16, 1, 4, 2, 64, 64, 16, 300, 100, 0, 1}},
     {"F16 window", {DT_F16, 90, 4, 2, 64, 64, 16, 700, 33, SHARP, 1}},
     {"F16 window", {DT_F16, 20, 4, 4, 32, 32, 16, 40, 1, 0, 2}},
@@ -35,6 +45,7 @@ static const struct check_case cases[] = {
     {"F16 sinks", {DT_F16, 1, 4, 2, 64, 64, 16, 600, 128, SINKS | CAP, 1}},
     {"Q8_0", {DT_Q8_0, 1, 4, 2, 64, 64, 16, 100, 0, 0, 1}},
     {"Q8_0", {DT_Q8_0, 30, 4, 2, 96, 32, 16, 130, 50, SHARP, 2}},
+    {"Q8_0", {DT_Q8_0, 16, 2, 1, 256, 512, 16, 60, 0, 0, 1}},
     {"Q8_0", {DT_Q8_0, 2, 4, 2, 128, 128, 64, 1030, 0, WORK | CAP, 1}},
     {"F16 prompt 512 x 32 (8) x 64", {DT_F16, 512, 32, 8, 64, 64, 32, 512, 0, 0, 1}, .bench = true},
     {"F16 prompt 512 x 32 (32) x 128", {DT_F16, 512, 32, 32, 128, 128, 32, 512, 0, 0, 1}, .bench = true},
@@ -96,6 +107,14 @@ static void count_work(struct check *k, const struct attention_args *a, const in
                                                                   kv_row_bytes(a->dtype, a->head_dim_v));
 }
 
+/* Metal's prompt form promises equal bits among steps of that form: they are taken apart into steps of its fewest tokens. */
+static uint32_t tok_per_row(const struct check *k) {
+    const struct attention_args *a = (const struct attention_args *)k->args;
+    bool prompt = device_kind(k->dev) == DEVICE_METAL && attention_metal_is_prompt(a);
+    uint32_t least = 2 * a->n_seq + 1;
+    return !prompt ? 1 : least > ATTENTION_PROMPT_MIN_TOK ? least : ATTENTION_PROMPT_MIN_TOK;
+}
+
 static void build(struct check *k) {
     const int64_t *p = k->c->p;
     struct attention_args *a = (struct attention_args *)k->args;
@@ -118,14 +137,16 @@ static void build(struct check *k) {
     if (p[FLAGS] & SINKS) check_in_f32(k, 6, a->n_head, -1, 4);
     if (p[FLAGS] & WORK) check_in(k, 7, attention_work_bytes(a));
     check_out(k, (uint64_t)a->n_tok * a->n_head * a->head_dim_v);
-    k->n_row = a->n_tok;
+    k->n_row = a->n_tok / tok_per_row(k);
     count_work(k, a, pos);
 }
 
 static int encode(struct check *k, struct cmd *cmd, uint32_t first, uint32_t n, struct err *e) {
     struct attention_args a = *(struct attention_args *)k->args;
+    uint32_t tok = tok_per_row(k), end = first + n == k->n_row ? a.n_tok : (first + n) * tok; /* the last row has what is left */
+    first *= tok;
     uint64_t at = (uint64_t)first * a.n_head * 4;
-    a.n_tok = n;
+    a.n_tok = end - first;
     return attention_encode(cmd, &a, ref_at(k->out, at * a.head_dim_v), ref_at(k->in[0], at * a.head_dim), k->in[1],
                             k->in[2], k->in[3], ref_at(k->in[4], first * 4), ref_at(k->in[5], first * 4), k->in[6],
                             k->in[7], e);

@@ -8,7 +8,7 @@
 
 #define CPU_OPS(X)                                                                                 \
     X(embed) X(rms_norm) X(rope) X(kv_write) X(attention) X(attention_merge) X(glu) X(add)         \
-    X(scale) X(softcap) X(route) X(expert_sum) X(gather_rows) X(act_quant) X(matmul) X(matmul_id)
+    X(scale) X(softcap) X(route) X(expert_sum) X(gather_rows) X(topk) X(act_quant) X(matmul) X(matmul_id)
 
 struct cpu_ops {
 #define X(op) cpu_fn *op;

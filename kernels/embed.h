@@ -11,6 +11,7 @@ struct embed_args {
     uint32_t pad;
 };
 ARGS_ASSERT(embed_args, 24);
+#define EMBED_THREADS 64 /* of a threadgroup on Metal; each writes 16 elements */
 
 #ifndef __METAL_VERSION__
 int embed_encode(struct cmd *c, const struct embed_args *a, struct ref out, struct ref table, struct ref ids,

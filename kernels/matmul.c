@@ -1,6 +1,7 @@
 #include "kernels/matmul.h"
 
 #include "kernels/cpu_ops.h"
+#include "kernels/matmul_metal.h"
 #include "kernels/matmul_rows.h"
 
 enum act_fmt matmul_act_fmt(enum dtype w, enum cpu_isa isa) {
@@ -9,6 +10,10 @@ enum act_fmt matmul_act_fmt(enum dtype w, enum cpu_isa isa) {
     case DT_Q4_0: case DT_Q4_1: case DT_Q5_0: case DT_Q5_1: case DT_Q8_0: case DT_IQ4_NL: case DT_MXFP4: return ACT_Q8_32;
     default: return ACT_F32;
     }
+}
+
+enum act_fmt matmul_x_fmt(const struct device *d, enum dtype w) {
+    return device_kind(d) == DEVICE_METAL ? ACT_F32 : matmul_act_fmt(w, cpu_isa_of(d));
 }
 
 int matmul_check_weights(const char *op, uint32_t w_type, uint32_t n_in, struct err *e) {
@@ -30,24 +35,23 @@ static int check_w(const struct matmul_args *a, struct ref w, struct err *e) {
 
 int matmul_encode(struct cmd *c, const struct matmul_args *a, struct ref y, struct ref x, struct ref w, struct ref bias,
                   struct err *e) {
-    const struct cpu_ops *ops;
-    int rc = op_cpu(c, "matmul", &ops, e);
-    if (!rc) rc = matmul_check_weights("matmul", a->w_type, a->n_in, e);
+    int rc = matmul_check_weights("matmul", a->w_type, a->n_in, e);
     if (!rc) rc = check_w(a, w, e);
     if (rc) return rc;
-    enum act_fmt fmt = matmul_act_fmt((enum dtype)a->w_type, cpu_isa_of(cmd_device(c)));
+    struct device *d = cmd_device(c);
     const struct operand v[] = {
         {"y", y, op_bytes(a->n_tok, a->n_out, 4, 1), false},
-        {"x", x, op_bytes(a->n_tok, act_bytes(fmt, a->n_in), 1, 1), false},
+        {"x", x, op_bytes(a->n_tok, act_bytes(matmul_x_fmt(d, (enum dtype)a->w_type), a->n_in), 1, 1), false},
         {"bias", bias, op_bytes(a->n_out, 4, 1, 1), true},
     };
     rc = op_check("matmul", v, 3, e);
     if (rc) return rc;
     const struct ref bind[] = {y, x, w, bias};
+    if (device_kind(d) == DEVICE_METAL) return matmul_metal(c, a, bind, e);
     /* Few tokens: long runs of rows, for the sake of prefetching, but still several per thread. */
-    uint32_t n_thread = device_n_thread(cmd_device(c)), grain = 1;
+    uint32_t n_thread = device_n_thread(d), grain = 1;
     uint32_t n_item = a->n_tok ? (a->n_out + MM_ITEM_ROWS - 1) / MM_ITEM_ROWS : 0;
     if (a->n_tok <= 8 && n_item / (8 * n_thread) > 1) grain = n_item / (8 * n_thread);
-    cpu_encode(c, ops->matmul, n_item, grain, a, sizeof *a, bind, 4);
+    cpu_encode(c, cpu_ops(cpu_isa_of(d))->matmul, n_item, grain, a, sizeof *a, bind, 4);
     return ERR_OK;
 }

@@ -8,6 +8,8 @@
  *   F32, F16, BF16     lane j sums the products of k = j (mod lanes) with fma, then a fixed tree over the lanes.
  * isum = sum over sub-blocks of scale * sum (q_w - zero) * q_x and msum = sum of min * sum q_x are exact int32.
  *
+ * Metal has two forms with an order each (matmul_metal.h): bits depend on n_tok in so far as it chooses the form.
+ *
  * Error limit against exact arithmetic on f32 x, per value (matmul_ref gives it): the quantization of x moves a
  * product by at most |w_k| * d_x / 2 (d_x: the scale of k's block), and each of the n float steps rounds by
  * at most 2^-24 of the magnitudes that it has summed. */
@@ -24,8 +26,11 @@ ARGS_ASSERT(matmul_args, 16);
 #include "gguf/dtype.h"
 #include "runtime/cpu.h"
 
-/* The format of x for weights of type w. */
+/* The format of x for weights of type w. An instruction set may ask for its own; today all want the same. */
 enum act_fmt matmul_act_fmt(enum dtype w, enum cpu_isa isa);
+
+/* The format of x for weights of type w on this device: f32 on Metal. */
+enum act_fmt matmul_x_fmt(const struct device *d, enum dtype w);
 
 /* w: row 0, at any even address; its rows are contiguous. */
 int matmul_encode(struct cmd *c, const struct matmul_args *a, struct ref y, struct ref x, struct ref w, struct ref bias,

@@ -1,7 +1,9 @@
 /* Private to matmul_rows_cpu: quantized weights times 8-bit activations with AVX-512 VNNI.
  *
- * Matrix-vector (few tokens): four weight rows at a time, so that sums over lanes are shared; what a block's
- * quants give is used for all tokens while it is in registers. Bound by memory: XXX
+ * Matrix-vector (few tokens): four weight rows at a time, one in each 128-bit part of a register (unpack_avx512.h), so
+ * that scales, sums over lanes and float steps are shared; an unpacked block meets all tokens. One token is bound by
+ * memory: the four rows are four long streams (mm_quarter), prefetched AHEAD bytes. With adjacent rows one
+ * core reads 13.5 GB/s of Q4_K, with streams 15.5, of the 15.8 that a plain read of four streams reaches.
  *
  * Matrix-matrix: for each 256 columns, up to 64 weight rows are unpacked into panels of 32 that fit in L1 and
  * meet every token; tiles are 32 rows x 6 tokens, one lane per row. vpdpbusd wants one unsigned operand: the
@@ -20,9 +22,7 @@
 #include "kernels/unpack_avx512.h"
 
 #define MAGIC 0x4b400000 /* the bits of 1.5 * 2^23 */
-#ifndef AHEAD
-#define AHEAD 2048
-#endif
+#define AHEAD 2048 /* bytes to prefetch ahead in each of the four streams of rows */
 #define TILE_TOK 6
 #define PANEL 32 /* rows */
 

@@ -246,6 +246,7 @@ MM_INLINE void gemm_rows(enum dtype t, bool wide, const struct mm_job *j, uint32
                          struct gemm_scratch *s) {
     const uint32_t block_bytes = dtype_info(t)->block_bytes, group_bytes = wide ? block_bytes : 8 * block_bytes;
     const uint32_t n_group = (j->n_in + 255) / 256, n_row = end - begin, n_panel = (n_row + PANEL - 1) / PANEL;
+    const uint32_t x_group_bytes = wide ? sizeof(struct act_q8_256) : sizeof(struct act_q8_32);
     memset(s->sum, 0, j->n_tok * sizeof s->sum[0]);
     for (uint32_t g = 0; g < n_group; g++) {
         uint32_t n_block = j->n_in - 256 * g < 256 ? j->n_in % 256 / 32 : 8;
@@ -262,6 +263,8 @@ MM_INLINE void gemm_rows(enum dtype t, bool wide, const struct mm_job *j, uint32
             for (uint32_t r = n_row * tok / j->n_tok; r < n_row * (tok + n) / j->n_tok; r++)
                 prefetch(next + r * j->row_bytes, group_bytes);
             load_tile(wide, s, j->x + tok, n, g);
+            for (uint32_t k = tok + n; k < tok + n + TILE_TOK && k < j->n_tok; k++) /* the next tile, from L2 */
+                prefetch(j->x[k] + g * x_group_bytes, x_group_bytes);
             switch (n) {
             case 6: tiles(t, wide, 6, j, s, tok, g, n_block, n_panel); break;
             case 4: tiles(t, wide, 4, j, s, tok, g, n_block, n_panel); break;

@@ -42,9 +42,10 @@ void matmul_ref(const struct matmul_args *a, enum act_fmt fmt, const float *x, c
     unsigned char *copy = malloc(row_bytes);
     CHECK(row && min && step && copy);
     for (uint64_t i = 0; i < a->n_tok; i++) rounding_of_x(fmt, x + i * a->n_in, a->n_in, step + i * a->n_in);
-    /* Float steps that a value passes through: at most 3 per block, or one per element of F types, and the bias. */
+    /* Float steps that a value passes through: at most 3 per block; or per element of a lane (there are at least 4)
+     * 2, and 4 when the lanes are added. Then the bias. */
     uint32_t block = fmt == ACT_Q8_256 ? 256 : fmt == ACT_Q8_32 ? 32 : 1;
-    double rounding = (3.0 * (a->n_in / block) + 8) * 0x1p-24;
+    double rounding = (block == 1 ? 2.0 * (a->n_in / 4 + 1) + 5 : 3.0 * (a->n_in / block) + 1) * 0x1p-24;
     for (uint64_t o = 0; o < a->n_out; o++) {
         const unsigned char *src = (const unsigned char *)w + o * row_bytes;
         dequant_row_f64(t, src, row, a->n_in);
@@ -59,7 +60,7 @@ void matmul_ref(const struct matmul_args *a, enum act_fmt fmt, const float *x, c
                 mag += (fabs(row[k] - min[k]) + fabs(min[k])) * (fabs((double)xi[k]) + s);
             }
             if (y) y[i * a->n_out + o] = sum;
-            if (limit) limit[i * a->n_out + o] = moved + rounding * mag + 1e-30;
+            if (limit) limit[i * a->n_out + o] = moved + rounding * mag + 0x1p-126;
         }
     }
     free(copy), free(step), free(min), free(row);

@@ -1,6 +1,8 @@
 #include "kernels/op.h"
 
 #include "kernels/cpu_ops.h"
+#include "runtime/metal.h"
+#pragma weak mtl_encode
 
 uint64_t op_bytes(uint64_t a, uint64_t b, uint64_t c, uint64_t d) {
     uint64_t r;
@@ -46,4 +48,17 @@ int op_encode_cpu(struct cmd *c, const char *op, cpu_fn *fn, uint32_t n_item, ui
     for (uint32_t i = 0; i < n; i++) bind[i] = v[i].ref;
     cpu_encode(c, fn, n_item, grain, args, args_bytes, bind, n);
     return ERR_OK;
+}
+
+int op_encode_metal(struct cmd *c, const char *op, const struct mtl_call *call, const struct operand *v, uint32_t n,
+                    struct err *e) {
+    CHECK(n <= MTL_MAX_BIND);
+    int rc = op_check(op, v, n, e);
+    if (rc) return rc;
+    struct ref bind[MTL_MAX_BIND];
+    for (uint32_t i = 0; i < n; i++) bind[i] = v[i].ref;
+    struct mtl_call bound = *call;
+    bound.bind = bind;
+    bound.n_bind = n;
+    return mtl_encode(c, &bound, e);
 }

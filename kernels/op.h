@@ -37,4 +37,14 @@ int op_check(const char *op, const struct operand *v, uint32_t n, struct err *e)
 int op_encode_cpu(struct cmd *c, const char *op, void (*fn)(const struct cpu_call *, uint32_t, uint32_t, struct cpu_worker *),
                   uint32_t n_item, uint32_t grain, const void *args, size_t args_bytes, const struct operand *v,
                   uint32_t n, struct err *e);
+
+struct mtl_call;
+static inline bool op_on_metal(struct cmd *c) { return device_kind(cmd_device(c)) == DEVICE_METAL; }
+/* op_check, then appends the call, with the operands as its buffers, to the Metal list. */
+int op_encode_metal(struct cmd *c, const char *op, const struct mtl_call *call, const struct operand *v, uint32_t n,
+                    struct err *e);
+
+static inline uint32_t op_div_up(uint32_t n, uint32_t by) { return n / by + (n % by != 0); }
+/* Kernels may not have two arguments that overlap: one that works in place is told so instead. */
+static inline bool op_in_place(struct ref out, struct ref in) { return out.buf == in.buf && out.off == in.off; }
 #endif

@@ -11,6 +11,10 @@ struct rms_norm_args {
 };
 ARGS_ASSERT(rms_norm_args, 16);
 
+/* How the Metal kernels share the work. */
+#define RMS_NORM_SIMD_DIM 512u /* longest row that one simdgroup takes alone */
+#define RMS_NORM_ROWS 4u       /* such rows per threadgroup */
+
 #ifndef __METAL_VERSION__
 int rms_norm_encode(struct cmd *c, const struct rms_norm_args *a, struct ref out, struct ref x, struct ref weight,
                     struct err *e);

@@ -1,6 +1,9 @@
 #include "kernels/rope.h"
 
+#include <math.h>
+
 #include "kernels/cpu_ops.h"
+#include "runtime/metal.h"
 
 static int check_args(const struct rope_args *a, struct err *e) {
     if (a->n_rot % 2 || a->n_rot > a->head_dim)
@@ -19,14 +22,54 @@ static int check_args(const struct rope_args *a, struct err *e) {
     return ERR_OK;
 }
 
+static double yarn_dim(const struct rope_args *a, double beta) {
+    return a->n_rot * log(a->n_ctx_orig / (2 * M_PI * beta)) / (2 * log((double)a->freq_base));
+}
+
+/* Turns per position as a fraction of 2^64: whole turns fall off. Accurate to 2^-53 of itself per factor of freq. */
+static uint64_t turn_fraction(double radians) {
+    double turns = radians / (2 * M_PI);
+    return (uint64_t)ldexp(turns - floor(turns), 64);
+}
+
+static void metal_args(const struct rope_args *a, struct rope_metal_args *out) {
+    double low = 0, high = 0, freq = 1, step = a->n_rot ? pow((double)a->freq_base, -2.0 / a->n_rot) : 1;
+    *out = (struct rope_metal_args){.n_head = a->n_head, .head_dim = a->head_dim, .n_rot = a->n_rot, .mode = a->mode,
+                                    .stretch = a->attn_factor};
+    if (a->ext_factor != 0) {
+        low = fmax(0, floor(yarn_dim(a, (double)a->beta_fast)));
+        high = fmin(a->n_rot - 1.0, ceil(yarn_dim(a, (double)a->beta_slow)));
+        out->stretch = (float)((double)a->attn_factor * (1 - 0.1 * log((double)a->freq_scale)));
+    }
+    for (uint32_t i = 0; i < a->n_rot / 2; i++, freq *= step) {
+        double ramp = fmin(1, fmax(0, (i - low) / fmax(0.001, high - low))), mix = (double)a->ext_factor * (1 - ramp);
+        out->turn[i] = turn_fraction(freq * ((double)a->freq_scale * (1 - mix) + mix));
+    }
+}
+
+static int encode_metal(struct cmd *c, const struct rope_args *a, const struct operand *v, struct err *e) {
+    if (a->n_rot / 2 > ROPE_METAL_MAX_PAIR)
+        return err_set(e, ERR_UNSUPPORTED, "rope: %u rotated elements per head, at most %u are supported on metal", a->n_rot,
+                       2 * ROPE_METAL_MAX_PAIR);
+    struct rope_metal_args args;
+    metal_args(a, &args);
+    const struct mtl_const has_factors = {0, MTL_CONST_BOOL, v[2].ref.buf != NULL};
+    const struct mtl_call call = {
+        .kernel = "rope", .consts = &has_factors, .n_const = 1, .args = &args, .args_bytes = sizeof args,
+        .groups = {op_div_up(a->n_rot / 2, 64), a->n_tok, op_div_up(a->n_head, ROPE_HEADS)}, .threads = {64, 1, 1}};
+    return op_encode_metal(c, "rope", &call, v, 3, e);
+}
+
 int rope_encode(struct cmd *c, const struct rope_args *a, struct ref x, struct ref pos, struct ref freq_factors,
                 struct err *e) {
-    const struct cpu_ops *ops;
-    int rc = op_cpu(c, "rope", &ops, e);
-    if (!rc) rc = check_args(a, e);
+    int rc = check_args(a, e);
     if (rc) return rc;
     const struct operand v[] = {{"x", x, op_bytes(4, a->n_tok, a->n_head, a->head_dim)},
                                 {"pos", pos, op_bytes(4, a->n_tok, 1, 1)},
                                 {"freq_factors", freq_factors, op_bytes(4, a->n_rot / 2, 1, 1), true}};
+    if (op_on_metal(c)) return encode_metal(c, a, v, e);
+    const struct cpu_ops *ops;
+    rc = op_cpu(c, "rope", &ops, e);
+    if (rc) return rc;
     return op_encode_cpu(c, "rope", ops->rope, a->n_tok, 1, a, sizeof *a, v, 3, e);
 }

@@ -27,6 +27,17 @@ struct rope_args {
 };
 ARGS_ASSERT(rope_args, 48);
 
+/* What the Metal kernel gets: the turns per position of each pair as a fraction of 2^64, all scaling in it. */
+#define ROPE_METAL_MAX_PAIR 256u
+#define ROPE_HEADS 8u /* heads that one thread turns */
+struct rope_metal_args {
+    uint32_t n_head, head_dim, n_rot, mode;
+    float stretch; /* m */
+    uint32_t pad;
+    uint64_t turn[ROPE_METAL_MAX_PAIR];
+};
+ARGS_ASSERT(rope_metal_args, 24 + 8 * ROPE_METAL_MAX_PAIR);
+
 #ifndef __METAL_VERSION__
 int rope_encode(struct cmd *c, const struct rope_args *a, struct ref x, struct ref pos, struct ref freq_factors,
                 struct err *e);

@@ -6,6 +6,7 @@
 #include "kernels/op.h"
 
 #define ROUTE_MAX_EXPERT 4096u
+#define ROUTE_ROWS 4u /* tokens per threadgroup of the Metal kernel */
 
 enum route_flags { ROUTE_RENORM = 1, ROUTE_SOFTMAX_CHOSEN = 2 };
 

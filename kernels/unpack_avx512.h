@@ -12,7 +12,9 @@
 #include "gguf/blocks.h"
 #include "gguf/dtype.h"
 
-#define MM_INLINE static inline __attribute__((always_inline, unused))
+/* Address checks of fully unrolled tiles make a compiler work for many minutes; the address sanitizer covers them. */
+#define MM_UNCHECKED no_sanitize("alignment", "bounds", "null", "object-size", "pointer-overflow")
+#define MM_INLINE static inline __attribute__((always_inline, unused, MM_UNCHECKED))
 
 struct rows4 { /* one block of each of four rows */
     const unsigned char *p[4];

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kernels/attention.h"
+
 static const struct arch archs[] = {
     {.name = "llama", .pairs = ROPE_PAIRS_ADJACENT},
     {.name = "qwen2", .pairs = ROPE_PAIRS_HALVES, .qkv_bias = true},
@@ -104,7 +106,9 @@ static void read_sizes(struct reader *r, struct hparams *h) {
     read_count(r, "attention.value_length", 1, 1024, &h->head_dim_v);
     if (h->n_head % h->n_head_kv)
         r->rc = err_set(r->e, ERR_FORMAT, "the file's %u attention heads do not share %u key/value heads evenly", h->n_head, h->n_head_kv);
-    else if (h->head_dim_k < 2 || h->head_dim_k > 1024 || h->head_dim_k != h->head_dim_v)
+    else if (h->n_head / h->n_head_kv > ATTENTION_MAX_GROUP)
+        r->rc = err_set(r->e, ERR_UNSUPPORTED, "%u attention heads per key/value head are more than the %u that hy runs", h->n_head / h->n_head_kv, ATTENTION_MAX_GROUP);
+    else if (h->head_dim_k < 2 || h->head_dim_k > ATTENTION_MAX_HEAD_DIM || h->head_dim_k != h->head_dim_v)
         r->rc = err_set(r->e, ERR_UNSUPPORTED, "attention heads of %u (keys) and %u (values) dimensions are not supported", h->head_dim_k, h->head_dim_v);
 }
 

@@ -66,7 +66,7 @@ struct program {
 struct builder {
     struct program *p;
     struct arena *arena;
-    enum cpu_isa isa;        /* decides which activation format a product wants */
+    const struct device *dev; /* decides which activation format a product wants */
     enum act_rows rows;
     uint32_t layer;
     struct { act src, quant; enum act_fmt fmt; } memo; /* the last activation that was quantized */

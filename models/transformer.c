@@ -113,10 +113,10 @@ static const struct weight *choose_freq_factors(const struct hparams *h, const s
     return n_ctx > h->n_ctx_orig ? &w->rope_long : &w->rope_short;
 }
 
-int transformer_record(const struct hparams *h, const struct weights *w, uint32_t n_ctx, enum cpu_isa isa, struct arena *a,
+int transformer_record(const struct hparams *h, const struct weights *w, uint32_t n_ctx, const struct device *dev, struct arena *a,
                        struct program *p, struct err *e) {
     *p = (struct program){0};
-    struct recorder r = {.b = {.p = p, .arena = a, .isa = isa, .memo.src = ACT_NONE}, .h = h, .w = w,
+    struct recorder r = {.b = {.p = p, .arena = a, .dev = dev, .memo.src = ACT_NONE}, .h = h, .w = w,
                          .freq_factors = choose_freq_factors(h, w, n_ctx)};
     act x = prog_embed(&r.b, &w->token_embd, h->arch->embd_scale ? sqrtf((float)h->n_embd) : 1); // (n_tok, n_embd)
     for (uint32_t il = 0; il < h->n_layer; il++) x = layer(&r, il, x);

@@ -238,7 +238,7 @@ void cpu_encode(struct cmd *base, cpu_fn *fn, uint32_t n_item, uint32_t grain, c
     k->barrier = c->barrier_next;
     c->barrier_next = false;
     for (uint32_t i = 0; i < CPU_MAX_BIND; i++) k->bind[i] = i < n_bind ? ref_host(bind[i]) : NULL;
-    memcpy(k->args, args, args_bytes);
+    if (args_bytes) memcpy(k->args, args, args_bytes);
     atomic_init(&k->next, 0);
 }
 

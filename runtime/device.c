@@ -1,11 +1,10 @@
 #include "runtime/device.h"
 
 #include "runtime/device_impl.h"
+#include "runtime/metal.h"
 
 int device_open(const struct device_options *opt, struct device **out, struct err *e) {
-    if (opt->kind == DEVICE_METAL)
-        return err_set(e, ERR_UNSUPPORTED, "the metal device is not part of this build; use --device cpu");
-    return cpu_device_open(opt, out, e);
+    return opt->kind == DEVICE_METAL ? metal_device_open(opt, out, e) : cpu_device_open(opt, out, e);
 }
 
 void device_close(struct device *d) {
@@ -25,9 +24,14 @@ void buf_free(struct device *d, struct buf *b) {
     *b = (struct buf){0};
 }
 
+uint64_t buf_address(const struct device *d, const struct buf *b) {
+    return d->kind == DEVICE_METAL ? metal_gpu_address(d, b) : (uint64_t)(uintptr_t)b->host;
+}
+
 struct cmd *cmd_begin(struct device *d) { return d->v->begin(d); }
 struct device *cmd_device(struct cmd *c) { return c->dev; }
 void cmd_barrier(struct cmd *c) { c->dev->v->barrier(c); }
 int cmd_commit(struct cmd *c, uint64_t *fence, struct err *e) { return c->dev->v->commit(c, fence, e); }
+int cmd_flush(struct cmd *c, struct err *e) { return c->dev->kind == DEVICE_METAL ? metal_flush(c, e) : ERR_OK; }
 int device_wait(struct device *d, uint64_t fence, struct err *e) { return d->v->wait(d, fence, e); }
 int device_reserve(struct device *d, uint32_t n_call, struct err *e) { return d->v->reserve(d, n_call, e); }

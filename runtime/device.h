@@ -43,6 +43,9 @@ struct buf {
 int buf_new(struct device *d, uint64_t size_bytes, const char *what, struct buf *out, struct err *e);
 void buf_free(struct device *d, struct buf *b);
 
+/* The address of a buffer's first byte as the device's kernels see it, for tables of pointers. */
+uint64_t buf_address(const struct device *d, const struct buf *b);
+
 /* A place in a buffer. A ref with buf NULL means "absent" (an optional operand). */
 struct ref {
     struct buf *buf;
@@ -57,6 +60,8 @@ struct cmd *cmd_begin(struct device *d);
 struct device *cmd_device(struct cmd *c);
 /* What is encoded next starts after everything encoded before has finished. */
 void cmd_barrier(struct cmd *c);
+/* Lets the device start on what is encoded so far (the CPU device starts at cmd_commit). */
+int cmd_flush(struct cmd *c, struct err *e);
 /* Hands the list to the device; *fence becomes the number to wait for. */
 int cmd_commit(struct cmd *c, uint64_t *fence, struct err *e);
 int device_wait(struct device *d, uint64_t fence, struct err *e);

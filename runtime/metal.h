@@ -8,7 +8,7 @@
  * Invariants: a list's fence is the value of a shared event, signalled by its last command buffer; fences
  * complete in order. A command buffer that fails makes every fence handed out until the failure was seen fail
  * with the same sentence; lists committed later run again, unless the system removed the device.
- * A .metal file is compiled when the first of its kernels is needed (runtime/kernel_sources.h); pipelines are kept
+ * A .metal file is compiled when the first of its kernels is needed (runtime/kernel_source.h); pipelines are kept
  * per kernel and constants until the device closes.
  * Threads: as device.h says; metal_fence_done may be called from any.
  * Ownership: command buffers do not retain what they use: a buffer dies only behind its last fence. */

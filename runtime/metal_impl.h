@@ -23,13 +23,14 @@ struct metal_residency {
     uint32_t n_set;
     bool has_sets; /* macOS 15; otherwise useResources: for every encoder */
     bool changed;
-    uint64_t requested_ns;
+    uint64_t used_ns;
     struct metal_buf **bufs;
     id *ids; /* bufs[i]->mtl */
     uint32_t n, cap;
 };
 
-int metal_residency_add(struct metal_residency *r, id device, id queue, struct metal_buf *b, uint64_t bytes, struct err *e);
+int metal_residency_add(struct metal_residency *r, id device, id queue, struct metal_buf *b, uint64_t bytes,
+                        struct err *e);
 void metal_residency_remove(struct metal_residency *r, struct metal_buf *b, uint64_t bytes);
 void metal_residency_before_encoding(struct metal_residency *r, id encoder);
 void metal_residency_before_commit(struct metal_residency *r);

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "runtime/clock.h"
-#include "runtime/kernel_sources.h"
+#include "runtime/kernel_source.h"
 #include "runtime/metal_impl.h"
 
 #define FIRST_SLOTS 128
@@ -47,7 +47,8 @@ static int library_failed(const struct kernel_source *source, id error, struct e
     first_error(text, line);
     const char *at = strstr(line, "program_source:");
     if (!at)
-        return err_set(e, ERR_DEVICE, "%s does not compile: %s", source->path, *line ? line : "the system does not say why");
+        return err_set(e, ERR_DEVICE, "%s does not compile: %s", source->path,
+                       *line ? line : "the system does not say why");
     kernel_at(source, strtoul(at + 15, NULL, 10), kernel);
     return err_set(e, ERR_DEVICE, "%s does not compile (kernel %s): %s", source->path, kernel, line);
 }
@@ -62,7 +63,7 @@ static id new_compile_options(void) {
 }
 
 int metal_pipelines_init(struct metal_pipelines *p, struct err *e) {
-    p->libraries = calloc(n_kernel_sources + 1, sizeof(id));
+    p->libraries = calloc(kernel_n_source + 1, sizeof(id));
     p->slots = calloc(FIRST_SLOTS, sizeof *p->slots);
     if (!p->slots || !p->libraries) return err_set(e, ERR_NOMEM, "no memory for the table of pipelines");
     p->cap = FIRST_SLOTS;
@@ -89,8 +90,9 @@ static bool source_has(const struct kernel_source *s, const char *kernel) {
 /* The library that holds the kernel. */
 static int library_of(struct metal_pipelines *p, id device, const char *kernel, id *out, struct err *e) {
     uint32_t i = 0;
-    while (i < n_kernel_sources && !source_has(&kernel_sources[i], kernel)) i++;
-    if (i == n_kernel_sources) return err_set(e, ERR_NOT_FOUND, "no .metal file of this build holds a kernel %s", kernel);
+    while (i < kernel_n_source && !source_has(&kernel_sources[i], kernel)) i++;
+    if (i == kernel_n_source)
+        return err_set(e, ERR_NOT_FOUND, "no .metal file of this build holds a kernel %s", kernel);
     int rc = p->libraries[i] ? ERR_OK : compile(&kernel_sources[i], device, &p->libraries[i], e);
     *out = p->libraries[i];
     return rc;
@@ -106,7 +108,7 @@ void metal_pipelines_deinit(struct metal_pipelines *p) {
     for (uint32_t i = 0; i < p->cap; i++)
         if (p->slots[i]) pipeline_free(p->slots[i]);
     free(p->slots);
-    for (uint32_t i = 0; p->libraries && i < n_kernel_sources; i++) oc_drop(&p->libraries[i]);
+    for (uint32_t i = 0; p->libraries && i < kernel_n_source; i++) oc_drop(&p->libraries[i]);
     free(p->libraries);
     *p = (struct metal_pipelines){0};
 }
@@ -126,11 +128,13 @@ static bool same_consts(const struct mtl_const *a, const struct mtl_const *b, ui
     return true;
 }
 
-static uint32_t find(const struct metal_pipelines *p, uint64_t hash, const char *kernel, const struct mtl_const *c, uint32_t n) {
+static uint32_t find(const struct metal_pipelines *p, uint64_t hash, const char *kernel, const struct mtl_const *c,
+                     uint32_t n) {
     uint32_t i = (uint32_t)hash & (p->cap - 1);
     for (; p->slots[i]; i = (i + 1) & (p->cap - 1)) {
         const struct metal_pipeline *s = p->slots[i];
-        if (s->hash == hash && s->n_const == n && strcmp(s->kernel, kernel) == 0 && same_consts(s->consts, c, n)) break;
+        if (s->hash == hash && s->n_const == n && strcmp(s->kernel, kernel) == 0 && same_consts(s->consts, c, n))
+            break;
     }
     return i;
 }
@@ -160,7 +164,8 @@ static void set_constants(id values, const struct mtl_const *c, uint32_t n) {
     }
 }
 
-static int make_function(id library, const char *kernel, const struct mtl_const *c, uint32_t n, id *out, struct err *e) {
+static int make_function(id library, const char *kernel, const struct mtl_const *c, uint32_t n, id *out,
+                         struct err *e) {
     id name = oc_new_string(kernel, strlen(kernel)), values = oc_new_object(oc_class("MTLFunctionConstantValues"));
     id error = NULL;
     int rc = ERR_OK;
@@ -190,7 +195,8 @@ static int make_state(struct metal_pipelines *p, id device, struct metal_pipelin
                                            .simd_width = (uint32_t)mtl_pipeline_width(s->state),
                                            .tg_static_bytes = (uint32_t)mtl_pipeline_tg_memory(s->state)};
     if (s->info.simd_width != 32)
-        return err_set(e, ERR_UNSUPPORTED, "kernel %s would run with %u threads in a simdgroup on this GPU; hy's kernels need 32",
+        return err_set(e, ERR_UNSUPPORTED,
+                       "kernel %s would run with %u threads in a simdgroup on this GPU; hy's kernels need 32",
                        s->kernel, s->info.simd_width);
     return ERR_OK;
 }

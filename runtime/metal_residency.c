@@ -3,8 +3,8 @@
 #include "runtime/clock.h"
 #include "runtime/metal_impl.h"
 
-#define SET_BYTES ((uint64_t)8 << 30)  /* a further set is begun behind this */
-#define REQUEST_NS ((uint64_t)500000000) /* macOS 26 unwires a set about 1 s after its last use */
+#define SET_BYTES ((uint64_t)8 << 30) /* a further set is begun behind this */
+#define IDLE_NS ((uint64_t)500000000) /* macOS 26 unwires a set about 1 s after its last use */
 
 /* The set for a new buffer: the last one, or a new one when that is large. */
 static int choose_set(struct metal_residency *r, id device, id queue, uint32_t *out, struct err *e) {
@@ -34,7 +34,8 @@ static int make_room(struct metal_residency *r, struct err *e) {
     return ERR_OK;
 }
 
-int metal_residency_add(struct metal_residency *r, id device, id queue, struct metal_buf *b, uint64_t bytes, struct err *e) {
+int metal_residency_add(struct metal_residency *r, id device, id queue, struct metal_buf *b, uint64_t bytes,
+                        struct err *e) {
     int rc = make_room(r, e);
     if (!rc && r->has_sets) rc = choose_set(r, device, queue, &b->set, e);
     if (rc) return rc;
@@ -62,13 +63,14 @@ void metal_residency_remove(struct metal_residency *r, struct metal_buf *b, uint
 }
 
 void metal_residency_before_encoding(struct metal_residency *r, id encoder) {
-    if (!r->has_sets && r->n) mtl_use_resources(encoder, r->ids, r->n, MTLResourceUsageRead | MTLResourceUsageWrite);
+    if (!r->has_sets && r->n)
+        mtl_use_resources(encoder, r->ids, r->n, MTLResourceUsageRead | MTLResourceUsageWrite);
 }
 
 void metal_residency_before_commit(struct metal_residency *r) {
     uint64_t now = clock_ns();
-    if (!r->has_sets || (!r->changed && now - r->requested_ns < REQUEST_NS)) {
-        r->requested_ns = now;
+    if (!r->has_sets || (!r->changed && now - r->used_ns < IDLE_NS)) {
+        r->used_ns = now;
         return;
     }
     for (uint32_t i = 0; i < r->n_set; i++) {
@@ -76,7 +78,7 @@ void metal_residency_before_commit(struct metal_residency *r) {
         mtl_request_residency(r->sets[i]);
     }
     r->changed = false;
-    r->requested_ns = now;
+    r->used_ns = now;
 }
 
 void metal_residency_deinit(struct metal_residency *r, id queue) {

@@ -1,6 +1,6 @@
 /* Metal's messages, constants and structs, as typed inline functions over runtime/oc.h.
  *
- * mtl_messages.def says for each function which message it sends, with the Objective-C line; mtl_enums.def
+ * mtl_messages.def (and mtl_capture.def) says for each function which message it sends, with the Objective-C line; mtl_enums.def
  * holds the constants. Nothing here decides anything: that is runtime/metal.c. Encoders belong to one thread;
  * queues, devices, pipelines and a command buffer's status may be used by any. */
 #pragma once
@@ -19,6 +19,7 @@ id MTLCreateSystemDefaultDevice(void); /* both return objects that the caller re
 id MTLCopyAllDevices(void);
 
 #include "runtime/mtl_messages.def"
+#include "runtime/mtl_capture.def"
 
 #define MTL_MAX_SLOTS 31           /* buffer(0) to buffer(30) */
 #define MTL_MAX_SET_BYTES 4096

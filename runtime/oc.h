@@ -20,20 +20,19 @@ typedef unsigned long NSUInteger;
 typedef long NSInteger;
 typedef struct { NSUInteger location, length; } NSRange;
 
-#ifdef __APPLE__
 typedef struct objc_object *id;
 typedef struct objc_class *Class;
+#ifdef __APPLE__
 typedef struct objc_selector *SEL;
-id objc_getClass(const char *name);
-SEL sel_registerName(const char *name);
 void objc_msgSend(void);
 #define OC_IMP(type, obj, sel) ((type)objc_msgSend)
 #else
-#include <objc/message.h>
-#include <objc/runtime.h>
-#define OC_IMP(type, obj, sel) ((type)(void (*)(void))objc_msg_lookup((obj), (sel)))
+typedef const struct objc_selector *SEL;
+void (*objc_msg_lookup(id obj, SEL sel))(void);
+#define OC_IMP(type, obj, sel) ((type)objc_msg_lookup((obj), (sel)))
 #endif
-
+id objc_getClass(const char *name);
+SEL sel_registerName(const char *name);
 void *objc_autoreleasePoolPush(void);
 void objc_autoreleasePoolPop(void *pool);
 

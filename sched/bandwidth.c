@@ -23,6 +23,7 @@ static void read_chunks(const struct cpu_call *c, uint32_t begin, uint32_t end, 
 }
 
 double hy_read_bandwidth(struct hy_engine *en) {
+    if (device_kind(en->dev) != DEVICE_CPU) return 0;
     struct read_args a = {en->place.size_bytes};
     uint64_t n_chunk = (a.size_bytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
     uint64_t repeat = a.size_bytes < MIN_BYTES ? MIN_BYTES / a.size_bytes + 1 : 1;

@@ -25,6 +25,9 @@ static int check_options(const struct hy_options *opt, const struct hparams *h, 
     if (opt->kv == HY_KV_Q8_0 && h->head_dim_k % 32)
         return err_set(e, ERR_UNSUPPORTED, "heads of %u dimensions cannot be kept as Q8_0; use --kv f16", h->head_dim_k);
     if (opt->n_seq > 4096) return err_set(e, ERR_ARG, "%u sequences are more than the 4096 that hy runs", opt->n_seq);
+    if ((uint64_t)opt->n_seq * choose_ctx(opt, h) > INT32_MAX)
+        return err_set(e, ERR_LIMIT, "%u sequences of %u tokens are more than hy can number; use a shorter context (-c)", opt->n_seq,
+                       choose_ctx(opt, h));
     return ERR_OK;
 }
 
@@ -32,7 +35,7 @@ static int make_plan(struct hy_engine *en, const struct hy_options *opt, struct 
     struct plan_request r = {
         .n_ctx = choose_ctx(opt, &en->h), .n_seq = opt->n_seq ? opt->n_seq : 1, .n_batch = opt->n_batch,
         .n_logits = opt->n_logits ? opt->n_logits : DEFAULT_LOGITS, .kv_q8 = opt->kv == HY_KV_Q8_0,
-        .n_thread = device_n_thread(en->dev), .memory_bytes = opt->memory_bytes, .memory_from = "--memory allows"};
+        .scratch_bytes = device_kind(en->dev) == DEVICE_CPU ? device_n_thread(en->dev) * (uint64_t)CPU_SCRATCH_BYTES : 0, .memory_bytes = opt->memory_bytes, .memory_from = "--memory allows"};
     for (uint32_t i = 0; i < en->mf->n_file; i++) r.head_bytes += en->mf->files[i].size_bytes;
     r.head_bytes -= r.head_bytes > en->place.size_bytes ? en->place.size_bytes : r.head_bytes;
     if (!r.memory_bytes) {
@@ -40,7 +43,7 @@ static int make_plan(struct hy_engine *en, const struct hy_options *opt, struct 
         r.memory_from = "this machine has";
     }
     en->kv_q8 = r.kv_q8;
-    int rc = transformer_record(&en->h, &en->w, r.n_ctx, cpu_isa_of(en->dev), &en->arena, &en->p, e);
+    int rc = transformer_record(&en->h, &en->w, r.n_ctx, en->dev, &en->arena, &en->p, e);
     return rc ? rc : plan_make(&en->place, &en->h, &en->p, &r, &en->arena, &en->plan, e);
 }
 
@@ -93,7 +96,7 @@ static int make_expert_tables(struct hy_engine *en, struct err *e) {
             uint64_t *t = ref_host(expert_table(en, il, which));
             uint64_t bytes = dtype_bytes(w[which]->type, (uint64_t)w[which]->n_in * w[which]->n_out);
             for (uint32_t x = 0; x < h->n_expert; x++)
-                t[x] = (uint64_t)(uintptr_t)(en->weights.host + en->place.tensor_off[w[which]->tensor] + x * bytes);
+                t[x] = buf_address(en->dev, &en->weights) + en->place.tensor_off[w[which]->tensor] + x * bytes;
         }
     }
     return rc;
@@ -242,6 +245,7 @@ int hy_feed(struct hy_engine *en, uint32_t seq, const int32_t *token, uint32_t n
     enum { CHUNK = 512 };
     uint32_t seqs[CHUNK], pos[CHUNK], most = en->plan.n_batch < CHUNK ? en->plan.n_batch : CHUNK;
     bool want[CHUNK] = {false};
+    if (seq >= en->kv.n_seq || !en->kv.used[seq]) return err_set(e, ERR_ARG, "sequence %u does not exist", seq);
     if (n > en->plan.n_ctx - hy_seq_len(en, seq))
         return err_set(e, ERR_LIMIT, "%u tokens after %u do not fit the context of %u; give a larger -c or a shorter text", n,
                        hy_seq_len(en, seq), en->plan.n_ctx);

@@ -80,5 +80,6 @@ int hy_feed(struct hy_engine *en, uint32_t seq, const int32_t *token, uint32_t n
             bool (*stop)(void *ctx), void *ctx, struct err *e);
 
 /* The memory bandwidth in bytes per second that this engine's threads reach when they only read its weights: what a
- * decoded token can be held against. Takes about a tenth of a second. */
+ * decoded token can be held against. Takes about a tenth of a second. 0 where it cannot be
+ * measured (Metal). */
 double hy_read_bandwidth(struct hy_engine *en);

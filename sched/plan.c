@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "kernels/attention.h"
-#include "runtime/cpu.h"
 #include "sched/kv.h"
 
 #define ACT_ALIGN 64u
@@ -125,6 +124,6 @@ int plan_make(const struct place *place, const struct hparams *h, const struct p
     pl->attn_work_bytes = attention_work_bytes(&(struct attention_args){
         .n_tok = pl->n_batch, .n_head = h->n_head, .n_head_kv = h->n_head_kv, .head_dim = h->head_dim_k, .head_dim_v = h->head_dim_v,
         .block_tok = KV_BLOCK_TOK, .n_seq = r->n_seq, .table_stride = kv_stride(r->n_ctx), .n_pos_max = r->n_ctx});
-    pl->work_bytes = pl->acts_bytes + pl->attn_work_bytes + r->n_thread * (uint64_t)CPU_SCRATCH_BYTES + 3 * r->head_bytes + BASE_BYTES;
+    pl->work_bytes = pl->acts_bytes + pl->attn_work_bytes + r->scratch_bytes + 3 * r->head_bytes + BASE_BYTES;
     return check_fits(pl, r, e);
 }

@@ -10,7 +10,7 @@
 struct plan_request {
     uint32_t n_ctx, n_seq, n_batch, n_logits; /* n_batch 0: chosen */
     bool kv_q8;
-    uint32_t n_thread;
+    uint64_t scratch_bytes; /* of the device's own */
     uint64_t head_bytes;   /* of the files' headers, kept in memory */
     uint64_t memory_bytes; /* the limit; 0: none known */
     const char *memory_from; /* where the limit comes from, for the message */

@@ -154,7 +154,9 @@ elif [ "$rc" -ne 0 ] && { [ "$rc" -gt 2 ] || [ ! -s "$err" ]; }; then fail "-n 0
 else ok "-n 0"
 fi
 if [ "$(uname -s)" != Darwin ]; then
-    refused "no Metal here" 1 "metal" run "$model" -p x --device metal
+    export HY_SOFT_FAULT=nodevice
+    refused "no Metal here" 1 "[Mm]etal" run "$model" -p x --device metal
+    unset HY_SOFT_FAULT
 fi
 
 # Text that is no UTF-8: a sentence, or an answer.

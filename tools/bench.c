@@ -88,7 +88,11 @@ static void report(struct bench *b, bool json) {
     }
     printf("%s; medians of %u\n", i->device, b->n_run);
     if (b->n_prompt) printf("prompt      %10.2f tok/s  (%u tokens)\n", prompt, b->n_prompt);
-    if (b->n_gen) printf("generation  %10.2f tok/s  (%u tokens; %.2f GB/s, %.0f %% of the %.2f GB/s that plain reading reaches)\n", gen, b->n_gen, gen_gb, 100 * gen_gb / roof, roof);
+    if (b->n_gen) {
+        printf("generation  %10.2f tok/s  (%u tokens; %.2f GB/s", gen, b->n_gen, gen_gb);
+        if (roof > 0) printf(", %.0f %% of the %.2f GB/s that plain reading reaches", 100 * gen_gb / roof, roof);
+        printf(")\n");
+    }
     printf("load        %10.2f s      (%.2f GB)\n", i->load_s, (double)i->weights_bytes / 1e9);
     printf("memory      %10.2f GB peak resident (plan: %.2f)\n", (double)machine_peak_rss() / 1e9,
            (double)(i->weights_bytes + i->kv_bytes + i->work_bytes) / 1e9);

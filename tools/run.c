@@ -69,8 +69,9 @@ static void print_stats(const struct run *r) {
     if (n_step && r->gen_s > 0) gen = n_step / r->gen_s;
     gb = gen * (double)i->step_weights_bytes / 1e9;
     fprintf(stderr, "prompt      %6zu tokens %10.2f tok/s\n", r->prompt.n, (double)r->prompt.n / r->prompt_s);
-    fprintf(stderr, "generation  %6u tokens %10.2f tok/s  %.2f GB/s, %.0f %% of the %.2f GB/s that plain reading reaches\n", r->n_gen, gen, gb,
-            roof > 0 ? 100 * gb / roof : 0, roof);
+    fprintf(stderr, "generation  %6u tokens %10.2f tok/s  %.2f GB/s", r->n_gen, gen, gb);
+    if (roof > 0) fprintf(stderr, ", %.0f %% of the %.2f GB/s that plain reading reaches", 100 * gb / roof, roof);
+    fputc('\n', stderr);
     fprintf(stderr, "load        %6.2f s   memory plan %.2f GB   %s\n", i->load_s, (double)(i->weights_bytes + i->kv_bytes + i->work_bytes) / 1e9, i->device);
     fprintf(stderr, "logits      %016llx (xxh3 of the last row)\n", (unsigned long long)r->logits_hash);
 }

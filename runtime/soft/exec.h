@@ -104,6 +104,10 @@ struct soft_dispatch {
  * or misaligned argument, too little or too much threadgroup memory, lanes that diverged at a barrier or simd operation. */
 int soft_run(const struct soft_dispatch *d, char *error, size_t error_bytes);
 
+/* Sets what HY_SOFT_ORDER and HY_SOFT_POISON set, after the first dispatch and while none runs; NULL: the default.
+ * -1: not understood, nothing is set. For tests. */
+int soft_configure(const char *order, const char *poison);
+
 #ifdef __cplusplus
 }
 #endif

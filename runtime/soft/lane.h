@@ -72,7 +72,7 @@ struct soft_simd {
     struct soft_lane *resume; /* who runs first when this simdgroup is resumed */
     struct soft_simd *next;   /* in the threadgroup's ring */
     /* What lanes brought to the last two meetings, and what was made of it. */
-    unsigned char slot[2][32][SOFT_LANE_BYTES] __attribute__((aligned(64)));
+    unsigned char slot[2][32 * SOFT_LANE_BYTES] __attribute__((aligned(64)));
     unsigned char result[2][SOFT_LANE_BYTES] __attribute__((aligned(16)));
 };
 
@@ -101,7 +101,8 @@ extern __thread struct soft_lane *soft_self __attribute__((tls_model("initial-ex
 struct soft_context *soft_group_arrive(struct soft_lane *l, struct soft_site site, uint32_t flags);
 void *soft_tg_variable(struct soft_group *g, uint32_t id, size_t bytes, size_t align, struct soft_site site);
 /* Stop the dispatch with an error; the fibers of the group are abandoned. */
-_Noreturn void soft_diverged(struct soft_lane *l, struct soft_site site);
+void soft_bad_lane(struct soft_lane *l, uint32_t lane, struct soft_site site) __attribute__((noreturn));
+void soft_diverged(struct soft_lane *l, struct soft_site site) __attribute__((noreturn));
 
 #ifdef SOFT_ASAN
 void __sanitizer_start_switch_fiber(void **fake_stack, const void *stack, size_t bytes);
@@ -110,6 +111,7 @@ void __sanitizer_finish_switch_fiber(void *fake_stack, const void **old_stack, s
 
 static inline __attribute__((always_inline)) void soft_switch(struct soft_context *from, struct soft_context *to) {
 #ifdef SOFT_ASAN
+    struct soft_context *self = from; /* the registers below hold the resumer's values afterwards */
     __sanitizer_start_switch_fiber(&from->fake_stack, to->stack, to->stack_bytes);
 #endif
 #if defined(__x86_64__)
@@ -156,7 +158,7 @@ static inline __attribute__((always_inline)) void soft_switch(struct soft_contex
 #error "soft Metal switches fibers on x86-64 and aarch64 only"
 #endif
 #ifdef SOFT_ASAN
-    __sanitizer_finish_switch_fiber(from->fake_stack, NULL, NULL);
+    __sanitizer_finish_switch_fiber(self->fake_stack, NULL, NULL);
 #endif
 }
 

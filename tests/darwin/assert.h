@@ -1,0 +1,3 @@
+#pragma once
+_Noreturn void abort(void);
+#define assert(x) ((x) ? (void)0 : abort())

@@ -1,0 +1,11 @@
+#pragma once
+int isalnum(int);
+int isalpha(int);
+int isdigit(int);
+int isprint(int);
+int ispunct(int);
+int isspace(int);
+int isupper(int);
+int isxdigit(int);
+int tolower(int);
+int toupper(int);

@@ -1,0 +1,20 @@
+#pragma once
+extern int *__error(void);
+#define errno (*__error())
+#define EPERM 1
+#define ENOENT 2
+#define EINTR 4
+#define EIO 5
+#define EAGAIN 35
+#define ENOMEM 12
+#define EACCES 13
+#define EEXIST 17
+#define EISDIR 21
+#define EINVAL 22
+#define EMFILE 24
+#define ENOSPC 28
+#define EPIPE 32
+#define ERANGE 34
+#define ENOTSUP 45
+#define ETIMEDOUT 60
+#define EILSEQ 92
