@@ -49,8 +49,8 @@ int attention_encode(struct cmd *c, const struct attention_args *a, struct ref o
                      struct ref v_pool, struct ref tables, struct ref seqs, struct ref pos, struct ref sinks,
                      struct ref work, struct err *e);
 
-/* limit, when not NULL, gets for each output a bound of an f32 kernel's error. */
+/* limit, when not NULL, gets for each output a bound of the error of dev's f32 kernel. */
 void attention_ref(const struct attention_args *a, const float *q, const void *k_pool, const void *v_pool,
-                   const uint32_t *tables, const uint32_t *seqs, const int32_t *pos, const float *sinks, double *out,
-                   double *limit);
+                   const uint32_t *tables, const uint32_t *seqs, const int32_t *pos, const float *sinks, enum device_kind dev,
+                   double *out, double *limit);
 #endif

@@ -154,7 +154,8 @@ static int encode(struct check *k, struct cmd *cmd, uint32_t first, uint32_t n, 
 
 static void oracle(struct check *k) { /* the limit's derivation is at error_share in attention_ref.c */
     attention_ref((struct attention_args *)k->args, ref_host(k->in[0]), ref_host(k->in[1]), ref_host(k->in[2]),
-                  ref_host(k->in[3]), ref_host(k->in[4]), ref_host(k->in[5]), ref_host(k->in[6]), k->want, k->limit);
+                  ref_host(k->in[3]), ref_host(k->in[4]), ref_host(k->in[5]), ref_host(k->in[6]),
+                  device_kind(k->dev), k->want, k->limit);
 }
 
 const struct check_op attention_check = {"attention", CHECK_CASES(cases), build, encode, oracle, NULL};

@@ -61,25 +61,29 @@ static void weigh(const struct attention_args *a, struct head_ref *h, uint32_t b
  * difference to the top and the exponential add eps |s - top| + 4 eps, at every one of up to n / CHUNK changes
  * of top and 3 merges, but the differences themselves only add up to the range of scores. A
  * weight off by a share f, in numerator and denominator, moves the result by 2 f sum(p |v|). The sums over
- * n positions are chains too: n eps each. */
-static double error_share(const struct attention_args *a, const struct head_ref *h, uint32_t n, double sink) {
-    double n_step = n / ATTENTION_CHUNK + n / ATTENTION_SEGMENT + 4, range = 2 * h->largest + fabs(sink);
-    double score = (a->head_dim + 2.0) * h->worst + (a->softcap > 0 ? 4.0 * (double)a->softcap : 0);
-    return 0x1p-24 * (2 * (score + 2 * range + 4 * n_step) + 2.0 * n);
+ * n positions are chains too: n eps each. Metal: steps are of 8 positions at least; the fast exponential is off by
+ * 3 + |2 x| units in the last place (6 + 4 |x| eps), and the precise tanh by 5 (10, and 2 more for its argument and the product). */
+static double error_share(const struct attention_args *a, const struct head_ref *h, uint32_t n, double sink,
+                          enum device_kind dev) {
+    bool metal = dev == DEVICE_METAL;
+    double n_step = (metal ? n / 8 : n / ATTENTION_CHUNK) + n / ATTENTION_SEGMENT + 4, range = 2 * h->largest + fabs(sink);
+    double score = (a->head_dim + 2.0) * h->worst + (a->softcap > 0 ? (metal ? 12.0 : 4.0) * (double)a->softcap : 0);
+    double exps = metal ? 6 * range + 6 * n_step : 2 * range + 4 * n_step;
+    return 0x1p-24 * (2 * (score + exps) + 2.0 * n);
 }
 
 static void one_head(const struct attention_args *a, struct head_ref *h, const float *q, int32_t pos, const float *sink,
-                     double *out, double *limit) {
+                     enum device_kind dev, double *out, double *limit) {
     uint32_t end = (uint32_t)pos + 1, begin = a->window && end > a->window ? end - a->window : 0;
     scores(a, h, q, begin, end);
     weigh(a, h, begin, end, sink, out);
-    double share = error_share(a, h, end - begin, sink ? (double)*sink : 0);
+    double share = error_share(a, h, end - begin, sink ? (double)*sink : 0, dev);
     for (uint32_t i = 0; limit && i < a->head_dim_v; i++) limit[i] = share * h->sum_abs[i];
 }
 
 void attention_ref(const struct attention_args *a, const float *q, const void *k_pool, const void *v_pool,
-                   const uint32_t *tables, const uint32_t *seqs, const int32_t *pos, const float *sinks, double *out,
-                   double *limit) {
+                   const uint32_t *tables, const uint32_t *seqs, const int32_t *pos, const float *sinks, enum device_kind dev,
+                   double *out, double *limit) {
     uint64_t n = a->n_pos_max, group = a->n_head / a->n_head_kv;
     double *memory = calloc(n * (a->head_dim + a->head_dim_v + 1) + a->head_dim_v, sizeof *memory);
     CHECK(memory);
@@ -95,7 +99,7 @@ void attention_ref(const struct attention_args *a, const float *q, const void *k
             }
             for (uint64_t head = kv_head * group; head < (kv_head + 1) * group; head++) {
                 uint64_t row = t * a->n_head + head, at = row * a->head_dim_v;
-                one_head(a, &h, q + row * a->head_dim, pos[t], sinks ? sinks + head : NULL, out + at,
+                one_head(a, &h, q + row * a->head_dim, pos[t], sinks ? sinks + head : NULL, dev, out + at,
                          limit ? limit + at : NULL);
             }
         }

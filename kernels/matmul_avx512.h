@@ -73,14 +73,14 @@ MM_INLINE __m512i sum_part(__m512i a) { /* in all elements */
 /* One block of four rows times one block of n tokens. acc is valid in element scale_lane(t) of each row's part. */
 MM_INLINE void vec256_block(enum dtype t, int n, const struct rows4 *w, const struct act_q8_256 *const *x, uint32_t block,
                             __m512 *acc) {
-    const int per_sub = type_sub_block(t) / 16;
+    const int per_sub = type_sub_block(t) / 16, n_sub = 16 / per_sub;
     __m512i q[16], sum[4], odd[4]; /* two chains of additions */
     struct scales4 s;
     unpack256(t, w, q);
     unpack_scales(t, w, &s);
     for (int k = 0; k < n; k++) sum[k] = odd[k] = _mm512_setzero_si512();
 #pragma GCC unroll 16
-    for (int i = 0; i < 16 / per_sub; i++) {
+    for (int i = 0; i < n_sub; i++) {
         __m512i sc = spread_scale(s.sc, i, t == DT_IQ4_XS);
         if (t == DT_IQ4_XS) sc = _mm512_srai_epi32(sc, 16);
         for (int k = 0; k < n; k++) {

@@ -148,11 +148,11 @@ MM_INLINE void tile_sums(int n, int n_pair, const __m512i coef[][2], const int16
 MM_INLINE void tile256(enum dtype t, int n, const struct panel *p, const uint8_t (*x)[256],
                        const struct act_q8_256 *const *xb, uint32_t block, float (*out)[MM_ITEM_ROWS]) {
     __m512i isum[TILE_TOK][2], dot[TILE_TOK][2];
-    const int group = group_of(t), sub16 = type_sub_block(t) == 16, has_min = type_has_min(t);
+    const int group = group_of(t), n_sum = 256 / group, sub16 = type_sub_block(t) == 16, has_min = type_has_min(t);
 #pragma GCC unroll 6
     for (int i = 0; i < n; i++) isum[i][0] = isum[i][1] = _mm512_setzero_si512();
 #pragma GCC unroll 1
-    for (int g = 0; g < 256 / group; g++) {
+    for (int g = 0; g < n_sum; g++) {
 #pragma GCC unroll 6
         for (int i = 0; i < n; i++) dot[i][0] = p->start[g][0], dot[i][1] = p->start[g][1];
         tile_dot(n, g * (group / 4), group / 4, p, x, dot);

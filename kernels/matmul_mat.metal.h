@@ -23,16 +23,16 @@ struct mat_job {
     device float *y;
 };
 
-template <bool LIST> static inline uint slot_of(thread const mat_job &j, uint t) {
+template <bool LIST> static METAL_FUNC uint slot_of(thread const mat_job &j, uint t) {
     return LIST ? j.slot[min(t, j.n_tok - 1)] : min(t, j.n_tok - 1);
 }
 
-static inline void store4(threadgroup half *p, float4 v) { *(threadgroup half4 *)p = half4(v); }
-static inline void store4(threadgroup float *p, float4 v) { *(threadgroup float4 *)p = v; }
+static METAL_FUNC void store4(threadgroup half *p, float4 v) { *(threadgroup half4 *)p = half4(v); }
+static METAL_FUNC void store4(threadgroup float *p, float4 v) { *(threadgroup float4 *)p = v; }
 
 /* Columns k.. (16) of one row of W into its blocks: the block of rows r / 8 and columns k / 8 lies at 64 (r / 8 * 4 + k / 8). */
 template <typename W, typename T>
-static inline void stage_w(device const uchar *row, uint n_in, uint k, uint r, threadgroup T *tile) {
+static METAL_FUNC void stage_w(device const uchar *row, uint n_in, uint k, uint r, threadgroup T *tile) {
     chunk c;
     if (k + 16 <= n_in) {
         W::unpack(row, k / 16, c);
@@ -48,7 +48,7 @@ static inline void stage_w(device const uchar *row, uint n_in, uint k, uint r, t
 
 /* Columns k.. (8) of token t, transposed: the block of columns k / 8 and tokens t / 8 lies at 64 (k / 8 * 4 + t / 8). */
 template <typename T>
-static inline void stage_x(device const float *x, uint n_in, uint k, uint t, threadgroup T *tile) {
+static METAL_FUNC void stage_x(device const float *x, uint n_in, uint k, uint t, threadgroup T *tile) {
     threadgroup T *to = tile + 64 * (k % MM_MAT_K / 8 * 4 + t / 8) + t % 8;
     if (k + 8 <= n_in) {
         device const packed_float4 *p = (device const packed_float4 *)(x + k);
@@ -63,7 +63,7 @@ static inline void stage_x(device const float *x, uint n_in, uint k, uint t, thr
 }
 
 template <typename W, typename T, bool LIST>
-static inline void mat_tile(thread const mat_job &j, threadgroup uchar *memory, ushort tid, ushort sg) {
+static METAL_FUNC void mat_tile(thread const mat_job &j, threadgroup uchar *memory, ushort tid, ushort sg) {
     threadgroup T *tile_w = (threadgroup T *)memory, *tile_x = tile_w + MM_MAT_ROWS * MM_MAT_K;
     device const uchar *row = w_row<W>(j.w, min(j.row0 + tid / 2, j.n_row - 1), j.n_in);
     device const float *x = j.x + (ulong)(slot_of<LIST>(j, tid / 4) / j.x_div) * j.n_in;

@@ -11,20 +11,20 @@
 
 constant bool has_bias [[function_constant(0)]];
 
-static inline float sum4(float4 v) { return (v.x + v.y) + (v.z + v.w); }
+static METAL_FUNC float sum4(float4 v) { return (v.x + v.y) + (v.z + v.w); }
 
 struct x16 {
     float4 v[4];
     float sum;
 };
 
-template <bool SUM> static inline void load_x(device const float *x, uint c, thread x16 &o) {
+template <bool SUM> static METAL_FUNC void load_x(device const float *x, uint c, thread x16 &o) {
     device const packed_float4 *p = (device const packed_float4 *)x + 4 * c;
     for (ushort i = 0; i < 4; i++) o.v[i] = float4(p[i]);
     o.sum = SUM ? sum4((o.v[0] + o.v[1]) + (o.v[2] + o.v[3])) : 0;
 }
 
-static inline float dot16(thread const chunk &w, thread const x16 &x) {
+static METAL_FUNC float dot16(thread const chunk &w, thread const x16 &x) {
     float4 s = w.q[0] * x.v[0];
     for (ushort i = 1; i < 4; i++) s = fma(w.q[i], x.v[i], s);
     return sum4(s);
@@ -32,7 +32,7 @@ static inline float dot16(thread const chunk &w, thread const x16 &x) {
 
 /* Rows first.. of w (row 0 of n_row) times n_tok rows of x; bias and y are those of row 0 and token 0. */
 template <typename W, int NT, int NR>
-static inline void vec_rows(uint n_tok, uint n_in, uint n_row, uint first, device float *y, device const float *x,
+static METAL_FUNC void vec_rows(uint n_tok, uint n_in, uint n_row, uint first, device float *y, device const float *x,
                             device const uchar *w, device const float *bias, ushort lane) {
     device const uchar *row[NR];
     for (int r = 0; r < NR; r++) row[r] = w_row<W>(w, min(first + r, n_row - 1), n_in);

@@ -8,7 +8,7 @@
  * 2^64, the product with the position wraps around at whole turns, and the top 2 bits of what is left (rounded) are the
  * quadrant. The rest, at most 1/8 turn, becomes a float and a float that it lacks. The angle is off by less
  * than 1e-9 for positions up to a million (the host's double frequencies, 2^-53 each, are what is left of it; freq_factors
- * add 2^-60), cosine and sine by less than 0.7 * 2^-24. Then a product, a fma and, with m != 1, a product. */
+ * add 2^-60), cosine and sine by less than 0.9 * 2^-24. Then a product, a fma and, with m != 1, a product. */
 #include <metal_stdlib>
 #include "kernels/rope.h"
 using namespace metal;
@@ -47,7 +47,7 @@ static inline float2 cos_sin(ulong turn) {
     const float s0 = r * y * fma(fma(-0.000195878657f, y, 0.00833274815f), y, -0.166666647f);
     const float h = 0.5f * y, w = 1.0f - h;
     const float c0 = ((1.0f - w) - h) + y * y * fma(fma(2.45479169e-05f, y, -0.00138883029f), y, 0.0416666647f);
-    const float s = r + fma(lack, w, s0), c = w + fma(-lack, r, c0);
+    const float s = r + fma(lack, w + c0, s0), c = w + fma(-lack, r + s0, c0);
     const float2 turned = quadrant & 1 ? float2(-s, c) : float2(c, s);
     return quadrant & 2 ? -turned : turned;
 }

@@ -41,17 +41,18 @@ static void collect(struct check *k, double *got) {
 }
 
 /* Ids exactly. A weight is e^(x - top) over a sum of such: the difference is off by eps of itself (16 at most
- * here) and e^x by 1.5 ulp, in numerator and denominator: 2 (16 + 3); the sum is a chain of at most
+ * here) and e^x by its own, in numerator and denominator: 2 (16 + exp); the sum is a chain of at most
  * n_expert / 4 + 4; the quotient, the scale: 2. */
 static void oracle(struct check *k) {
     const struct route_args *a = (struct route_args *)k->args;
     uint64_t n = k->n_out / 2;
+    double exp_eps = check_exp_eps(device_kind(k->dev));
     int32_t *ids = malloc(n * sizeof *ids);
     CHECK(ids);
     route_ref(a, ref_host(k->in[0]), ids, k->want + n);
     for (uint64_t i = 0; i < n; i++) {
         k->want[i] = ids[i];
-        k->limit[n + i] = k->want[n + i] * (40 + a->n_expert / 4.0 + 4) * CHECK_EPS;
+        k->limit[n + i] = k->want[n + i] * (2 * (16 + exp_eps) + 2 + a->n_expert / 4.0 + 4) * CHECK_EPS;
     }
     free(ids);
 }

@@ -334,14 +334,38 @@ static int32_t draw(struct sampler *s) {
     return s->cand[last].id;
 }
 
-int32_t sampler_pick(struct sampler *s, float *logits, uint32_t n_vocab) {
-    CHECK(n_vocab <= s->n_vocab);
-    apply_penalties(s, logits, n_vocab);
-    if (s->p.temperature == 0) return pick_greedy(s, logits, n_vocab);
-    collect(s, logits, n_vocab);
+/* From candidates that are all, or the top_k best in order. */
+static int32_t pick_from_candidates(struct sampler *s) {
     if (!s->n) return ERR_FORMAT;
     if (s->p.typical_p < 1) keep_typical(s);
     if (s->p.top_p < 1) keep_share(s, (double)s->p.top_p * weigh(s, 1));
     if (s->p.min_p > 0) keep_min_p(s);
     return draw(s);
+}
+
+int32_t sampler_pick(struct sampler *s, float *logits, uint32_t n_vocab) {
+    CHECK(n_vocab <= s->n_vocab);
+    apply_penalties(s, logits, n_vocab);
+    if (s->p.temperature == 0) return pick_greedy(s, logits, n_vocab);
+    collect(s, logits, n_vocab);
+    return pick_from_candidates(s);
+}
+
+uint32_t sampler_n_best(const struct sampler *s, uint32_t most) {
+    const struct sampler_params *p = &s->p;
+    bool penalties = p->repeat_last_n && (p->repeat_penalty != 1 || p->presence_penalty != 0 || p->frequency_penalty != 0);
+    uint32_t n = p->temperature == 0 ? 1 : p->top_k;
+    if (n > s->n_vocab) n = s->n_vocab;
+    return penalties || s->allowed || n > most ? 0 : n;
+}
+
+int32_t sampler_pick_best(struct sampler *s, const int32_t *ids, const float *logits, uint32_t n) {
+    CHECK(n <= s->n_vocab);
+    s->n = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        float l = logits[i] > FLT_MAX ? FLT_MAX : logits[i];
+        if (l >= -FLT_MAX) s->cand[s->n++] = (struct cand){.logit = l, .key = l, .id = ids[i]};
+    }
+    if (s->p.temperature == 0) return s->n ? s->cand[0].id : ERR_FORMAT;
+    return pick_from_candidates(s);
 }

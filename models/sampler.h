@@ -46,5 +46,12 @@ void sampler_set_mask(struct sampler *s, const uint32_t *allowed);
 /* The token, or ERR_FORMAT when no token can be picked (all logits are NaN or -infinity, or masked).
  * n_vocab is at most that of sampler_new. Overwrites logits. NaN is never picked. */
 int32_t sampler_pick(struct sampler *s, float *logits, uint32_t n_vocab);
+
+/* How many of a row's best logits are enough to pick from, when they are at most `most`; 0: the whole row is needed
+ * (penalties, a mask, a larger top_k or none). */
+uint32_t sampler_n_best(const struct sampler *s, uint32_t most);
+/* The same token as sampler_pick gives for the row whose n = sampler_n_best best are these, in falling order. */
+int32_t sampler_pick_best(struct sampler *s, const int32_t *ids, const float *logits, uint32_t n);
+
 /* Remembers a token (picked, or of the prompt) for the penalties. */
 void sampler_accept(struct sampler *s, int32_t token);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/topk.h"
 #include "models/transformer.h"
 #include "runtime/clock.h"
 #include "runtime/machine.h"
@@ -11,6 +12,7 @@
 #define DEFAULT_CTX 4096u
 #define DEFAULT_LOGITS 8u
 #define N_READER 4u
+#define WARM_UP_TOKENS 16u /* enough for the matrix forms of the kernels */
 #define CALLS_PER_OP 4u /* an op encodes at most this many device calls */
 
 static uint32_t choose_ctx(const struct hy_options *opt, const struct hparams *h) {
@@ -84,6 +86,16 @@ static int make_inputs(struct hy_engine *en, struct err *e) {
     return kv_init(&en->kv, pl->n_seq, pl->n_ctx, ref_host(in->table), &en->arena, e);
 }
 
+/* What hy_best gives; the last step's, for up to n_logits rows. */
+static int make_best(struct hy_engine *en, struct err *e) {
+    uint32_t n_row = en->plan.n_logits, k = en->h.n_vocab < HY_MAX_BEST ? en->h.n_vocab : HY_MAX_BEST;
+    uint64_t bytes = (uint64_t)n_row * k * 4, work = topk_work_bytes(&(struct topk_args){.n_row = n_row, .n = en->h.n_vocab, .k = k});
+    int rc = buf_new(en->dev, bytes, "the best tokens", &en->best.ids, e);
+    if (!rc) rc = buf_new(en->dev, bytes, "the best tokens", &en->best.values, e);
+    if (!rc && work) rc = buf_new(en->dev, work, "the best tokens", &en->best.work, e);
+    return rc;
+}
+
 /* All experts are resident: each matrix stays where the weights buffer has it. */
 static int make_expert_tables(struct hy_engine *en, struct err *e) {
     const struct hparams *h = &en->h;
@@ -131,6 +143,20 @@ static void fill_info(struct hy_engine *en) {
         .work_bytes = pl->work_bytes, .step_weights_bytes = step_weights_bytes(en), .load_s = load_s};
 }
 
+/* Metal compiles kernels when they are first used: a short and a long step make every one that later steps need, and
+ * a kernel that does not compile is told at load and not in the middle of an answer. */
+static int warm_up(struct hy_engine *en, struct err *e) {
+    int32_t tokens[WARM_UP_TOKENS] = {0};
+    uint32_t n = en->plan.n_batch < WARM_UP_TOKENS ? en->plan.n_batch : WARM_UP_TOKENS, seq;
+    int rc = hy_seq_new(en, &seq, e);
+    if (rc) return rc;
+    rc = hy_feed(en, seq, tokens, n, 1, NULL, NULL, NULL, e);
+    kv_truncate(&en->kv, seq, 0);
+    if (!rc) rc = hy_feed(en, seq, tokens, 1, 1, NULL, NULL, NULL, e);
+    hy_seq_free(en, seq);
+    return rc;
+}
+
 static int open_engine(struct hy_engine *en, const struct hy_options *opt, struct err *e) {
     int rc = model_file_open(opt->model_path, &en->mf, e);
     if (!rc) rc = hparams_read(&en->mf->gguf, &en->h, e);
@@ -149,7 +175,9 @@ static int open_engine(struct hy_engine *en, const struct hy_options *opt, struc
     if (!rc && en->plan.attn_work_bytes) rc = buf_new(en->dev, en->plan.attn_work_bytes, "attention", &en->attn_work, e);
     if (!rc) rc = make_inputs(en, e);
     if (!rc) rc = make_expert_tables(en, e);
+    if (!rc) rc = make_best(en, e);
     if (!rc) rc = device_reserve(en->dev, en->p.n_op * CALLS_PER_OP, e);
+    if (!rc && opt->device == DEVICE_METAL) rc = warm_up(en, e);
     if (!rc) fill_info(en);
     return rc;
 }
@@ -169,7 +197,8 @@ int hy_open(const struct hy_options *opt, struct hy_engine **out, struct err *e)
 
 void hy_close(struct hy_engine *en) {
     if (!en) return;
-    struct buf *bufs[] = {&en->weights, &en->kv_pool, &en->acts, &en->attn_work, &en->expert_tables, &en->in.buf};
+    struct buf *bufs[] = {&en->weights, &en->kv_pool, &en->acts, &en->attn_work, &en->expert_tables, &en->in.buf,
+                          &en->best.ids, &en->best.values, &en->best.work};
     for (size_t i = 0; en->dev && i < sizeof bufs / sizeof bufs[0]; i++) buf_free(en->dev, bufs[i]);
     device_close(en->dev);
     tokenizer_free(en->tokenizer);
@@ -225,7 +254,9 @@ static int lay_out(struct hy_engine *en, const struct hy_batch *b, struct step_s
 int hy_step(struct hy_engine *en, const struct hy_batch *b, float **logits, struct err *e) {
     if (b->n_tok == 0 || b->n_tok > en->plan.n_batch)
         return err_set(e, ERR_LIMIT, "a step of %u tokens; it must have 1 to %u", b->n_tok, en->plan.n_batch);
-    struct step_shape s = {0};
+    struct step_shape s = {.n_best = b->n_best};
+    if (b->n_best > HY_MAX_BEST || b->n_best > en->h.n_vocab)
+        return err_set(e, ERR_ARG, "the %u best of %u tokens; at most %u can be asked for", b->n_best, en->h.n_vocab, HY_MAX_BEST);
     uint64_t fence;
     int rc = lay_out(en, b, &s, e);
     struct cmd *c = rc ? NULL : cmd_begin(en->dev);
@@ -236,11 +267,18 @@ int hy_step(struct hy_engine *en, const struct hy_batch *b, float **logits, stru
         for (uint32_t i = s.n_tok; i > 0; i--) kv_truncate(&en->kv, b->seq[i - 1], b->pos[i - 1]);
         return rc;
     }
+    en->best.n = b->n_best;
     if (logits) *logits = (float *)(en->acts.host + en->plan.act_off[en->p.logits]);
     return ERR_OK;
 }
 
-int hy_feed(struct hy_engine *en, uint32_t seq, const int32_t *token, uint32_t n, float **logits,
+void hy_best(const struct hy_engine *en, uint32_t row, const int32_t **ids, const float **logits) {
+    CHECK(en->best.n && row < en->plan.n_logits);
+    *ids = (const int32_t *)en->best.ids.host + (uint64_t)row * en->best.n;
+    *logits = (const float *)en->best.values.host + (uint64_t)row * en->best.n;
+}
+
+int hy_feed(struct hy_engine *en, uint32_t seq, const int32_t *token, uint32_t n, uint32_t n_best, float **logits,
             bool (*stop)(void *ctx), void *ctx, struct err *e) {
     enum { CHUNK = 512 };
     uint32_t seqs[CHUNK], pos[CHUNK], most = en->plan.n_batch < CHUNK ? en->plan.n_batch : CHUNK;
@@ -257,7 +295,7 @@ int hy_feed(struct hy_engine *en, uint32_t seq, const int32_t *token, uint32_t n
         }
         want[k - 1] = done + k == n;
         int rc = stop && stop(ctx) ? err_set(e, ERR_CANCELLED, "interrupted") : ERR_OK;
-        if (!rc) rc = hy_step(en, &(struct hy_batch){k, token + done, seqs, pos, want}, logits, e);
+        if (!rc) rc = hy_step(en, &(struct hy_batch){k, token + done, seqs, pos, want, want[k - 1] ? n_best : 0}, logits, e);
         if (rc) return rc;
         want[k - 1] = false;
         done += k;

@@ -29,6 +29,7 @@ struct hy_engine {
     struct buf weights, kv_pool, acts, attn_work;
     struct buf expert_tables; /* (n_layer, 3, n_expert) u64: addresses of gate, up and down matrices */
     struct step_inputs in;
+    struct { struct buf ids, values, work; uint32_t n; } best; /* (n_logits, n) of the last step */
     struct tokenizer *tokenizer;
     struct hy_info info;
     char name[128];
@@ -37,7 +38,8 @@ struct hy_engine {
 /* What a step's encoding depends on besides the program. */
 struct step_shape {
     uint32_t n_tok, n_out;
-    uint32_t n_pos; /* more than any position of the step */
+    uint32_t n_pos;  /* more than any position of the step */
+    uint32_t n_best; /* of each row of logits */
 };
 
 /* Encodes the program for a step whose inputs lie in en->in. */

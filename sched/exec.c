@@ -14,7 +14,10 @@
 #include "kernels/rope.h"
 #include "kernels/route.h"
 #include "kernels/softcap.h"
+#include "kernels/topk.h"
 #include "sched/engine.h"
+
+#define FLUSH_LAYERS 4
 
 struct exec {
     struct hy_engine *en;
@@ -141,10 +144,22 @@ static int (*const runners[N_OP_KINDS])(struct exec *, const struct op *, struct
     [OP_MATMUL_ID] = run_matmul_id, [OP_EXPERT_SUM] = run_expert_sum,
 };
 
+static int run_topk(struct exec *x, struct err *e) {
+    struct hy_engine *en = x->en;
+    struct topk_args a = {.n_row = x->s.n_out, .n = en->h.n_vocab, .k = x->s.n_best};
+    struct ref work = en->best.work.host ? (struct ref){&en->best.work, 0} : (struct ref){0};
+    cmd_barrier(x->c);
+    return topk_encode(x->c, &a, (struct ref){&en->best.ids, 0}, (struct ref){&en->best.values, 0}, act_ref(x, en->p.logits), work, e);
+}
+
 int exec_encode(struct hy_engine *en, struct cmd *c, const struct step_shape *s, struct err *e) {
     struct exec x = {.en = en, .c = c, .s = *s};
     for (uint32_t i = 0; i < en->p.n_op; i++) {
         const struct op *o = &en->p.ops[i];
+        if (i && o->layer != en->p.ops[i - 1].layer && o->layer % FLUSH_LAYERS == 0) {
+            int rc = cmd_flush(c, e); /* the device begins while the rest is encoded */
+            if (rc) return rc;
+        }
         act a = o->out != ACT_NONE ? o->out : o->in;
         x.n_row = en->p.acts[a].rows == ROWS_TOK ? s->n_tok : s->n_out;
         if (en->plan.barrier[i]) cmd_barrier(c); /* counts for the next op when this one has no rows */
@@ -155,5 +170,5 @@ int exec_encode(struct hy_engine *en, struct cmd *c, const struct step_shape *s,
             return rc;
         }
     }
-    return ERR_OK;
+    return s->n_best && s->n_out ? run_topk(&x, e) : ERR_OK;
 }

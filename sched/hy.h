@@ -68,15 +68,21 @@ struct hy_batch {
     const uint32_t *seq;     /* (n_tok) */
     const uint32_t *pos;     /* (n_tok): for each sequence ascending without gaps from its length on */
     const bool *want_logits; /* (n_tok); at most n_logits of them; NULL: of the last token */
+    uint32_t n_best;         /* also find the n_best largest logits of each row, on the device: 0..HY_MAX_BEST */
 };
+#define HY_MAX_BEST 256u
+
+/* The n_best best tokens of row `row` of the last step, in falling order of their logits; ties by rising id. */
+void hy_best(const struct hy_engine *en, uint32_t row, const int32_t **ids, const float **logits);
 
 /* One step. *logits points to (wanted rows, n_vocab) f32 in batch order, yours to overwrite until the next step. On failure the
  * sequences are as they were. */
 int hy_step(struct hy_engine *en, const struct hy_batch *b, float **logits, struct err *e);
 
-/* Steps through n tokens of one sequence from its end on, in chunks; *logits is the last token's row. stop (may be
+/* Steps through n tokens of one sequence from its end on, in chunks; *logits is the last token's row, and
+ * n_best of it are found as hy_batch says (row 0). stop (may be
  * NULL) is asked between chunks; true ends with ERR_CANCELLED. */
-int hy_feed(struct hy_engine *en, uint32_t seq, const int32_t *token, uint32_t n, float **logits,
+int hy_feed(struct hy_engine *en, uint32_t seq, const int32_t *token, uint32_t n, uint32_t n_best, float **logits,
             bool (*stop)(void *ctx), void *ctx, struct err *e);
 
 /* The memory bandwidth in bytes per second that this engine's threads reach when they only read its weights: what a

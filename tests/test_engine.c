@@ -169,10 +169,10 @@ static void check_feed(struct hy_engine *en, const char *what) {
     uint32_t seq = new_seq(en);
     float *logits;
     for (uint32_t i = 0; i < N_TOK; i++) tokens[i] = text(1, i);
-    OK(hy_feed(en, seq, tokens, 60, &logits, NULL, NULL, &support_err));
+    OK(hy_feed(en, seq, tokens, 60, 0, &logits, NULL, NULL, &support_err));
     memcpy(got.x[59], logits, sizeof got.x[0]);
     same_rows(&one_by_one[1], &got, 59, 60, what);
-    OK(hy_feed(en, seq, tokens + 60, N_TOK - 60, &logits, NULL, NULL, &support_err));
+    OK(hy_feed(en, seq, tokens + 60, N_TOK - 60, 0, &logits, NULL, NULL, &support_err));
     memcpy(got.x[N_TOK - 1], logits, sizeof got.x[0]);
     same_rows(&one_by_one[1], &got, N_TOK - 1, N_TOK, what);
     hy_seq_free(en, seq);
@@ -298,7 +298,7 @@ static void long_context(void **state) {
         struct hy_engine *en = open_with(o);
         uint32_t seq = new_seq(en), k = 0;
         float *logits;
-        OK(hy_feed(en, seq, token, N - LAST, &logits, NULL, NULL, &support_err));
+        OK(hy_feed(en, seq, token, N - LAST, 0, &logits, NULL, NULL, &support_err));
         for (uint32_t i = 0; i < LAST; i += k) {
             k = n_thread == 1 ? 1 : n_thread == 2 ? LAST : 4; /* tokens per step */
             uint32_t seqs[LAST], pos[LAST];
@@ -312,7 +312,7 @@ static void long_context(void **state) {
             if (n_thread == 1) memcpy(want[i], logits, k * sizeof want[0]);
             else if (memcmp(want[i], logits, k * sizeof want[0]) != 0) fail_msg("position %u with %u threads", N - LAST + i, n_thread);
         }
-        REFUSED(hy_feed(en, seq, token, 1, &logits, NULL, NULL, &support_err), ERR_LIMIT, "context of 1100");
+        REFUSED(hy_feed(en, seq, token, 1, 0, &logits, NULL, NULL, &support_err), ERR_LIMIT, "context of 1100");
         hy_close(en);
     }
 }
@@ -450,13 +450,13 @@ static void step_errors(void **state) {
     uint32_t zero = 0;
     REFUSED(hy_step(en, &(struct hy_batch){1, token, &other, &zero, NULL}, &logits, &support_err), ERR_ARG, "sequence 1 does not exist");
     unhurt(en, seq, len);
-    REFUSED(hy_feed(en, seq, token, 35, &logits, NULL, NULL, &support_err), ERR_LIMIT, "35 tokens after 62", "96");
-    REFUSED(hy_feed(en, seq, token, UINT32_MAX, &logits, NULL, NULL, &support_err), ERR_LIMIT, "context");
-    REFUSED(hy_feed(en, other, token, 1, &logits, NULL, NULL, &support_err), ERR_ARG, "sequence 1 does not exist");
-    REFUSED(hy_feed(en, 123456789, token, 1, &logits, NULL, NULL, &support_err), ERR_ARG, "sequence 123456789 does not exist");
-    REFUSED(hy_feed(en, seq, token, 10, &logits, yes, NULL, &support_err), ERR_CANCELLED, "interrupted");
+    REFUSED(hy_feed(en, seq, token, 35, 0, &logits, NULL, NULL, &support_err), ERR_LIMIT, "35 tokens after 62", "96");
+    REFUSED(hy_feed(en, seq, token, UINT32_MAX, 0, &logits, NULL, NULL, &support_err), ERR_LIMIT, "context");
+    REFUSED(hy_feed(en, other, token, 1, 0, &logits, NULL, NULL, &support_err), ERR_ARG, "sequence 1 does not exist");
+    REFUSED(hy_feed(en, 123456789, token, 1, 0, &logits, NULL, NULL, &support_err), ERR_ARG, "sequence 123456789 does not exist");
+    REFUSED(hy_feed(en, seq, token, 10, 0, &logits, yes, NULL, &support_err), ERR_CANCELLED, "interrupted");
     unhurt(en, seq, len);
-    OK(hy_feed(en, seq, token, 0, &logits, NULL, NULL, &support_err));
+    OK(hy_feed(en, seq, token, 0, 0, &logits, NULL, NULL, &support_err));
     hy_seq_truncate(en, seq, 1000); /* nothing to forget */
     unhurt(en, seq, len);
     hy_close(en);
@@ -471,10 +471,10 @@ static void feed_stops_between_chunks(void **state) {
     int32_t token[100];
     float *logits;
     for (uint32_t i = 0; i < 100; i++) token[i] = text(0, i);
-    REFUSED(hy_feed(en, seq, token, 100, &logits, third, &asked, &support_err), ERR_CANCELLED, "interrupted");
+    REFUSED(hy_feed(en, seq, token, 100, 0, &logits, third, &asked, &support_err), ERR_CANCELLED, "interrupted");
     assert_int_equal(hy_seq_len(en, seq), 20);
     token[35] = -7;
-    REFUSED(hy_feed(en, seq, token + 20, 80, &logits, NULL, NULL, &support_err), ERR_ARG, "token -7");
+    REFUSED(hy_feed(en, seq, token + 20, 80, 0, &logits, NULL, NULL, &support_err), ERR_ARG, "token -7");
     assert_int_equal(hy_seq_len(en, seq), 30); /* whole chunks */
     hy_close(en);
 }

@@ -66,9 +66,9 @@ static int try_model(const struct hy_options *o, float *row, uint32_t *after_ope
     }
     uint32_t opened = requests;
     OK(hy_seq_new(en, &seq, &support_err));
-    OK(hy_feed(en, seq, token, LEN(token), &logits, NULL, NULL, &support_err));
+    OK(hy_feed(en, seq, token, LEN(token), 0, &logits, NULL, NULL, &support_err));
     hy_seq_truncate(en, seq, 2);
-    OK(hy_feed(en, seq, token + 2, LEN(token) - 2, &logits, NULL, NULL, &support_err));
+    OK(hy_feed(en, seq, token + 2, LEN(token) - 2, 0, &logits, NULL, NULL, &support_err));
     memcpy(row, logits, hy_info(en)->n_vocab * sizeof *row);
     *after_open = requests - opened;
     rc = hy_tokenizer(en, &t, e);

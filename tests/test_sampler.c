@@ -319,6 +319,63 @@ static void parameters_are_checked(void **state) {
     sampler_free(s);
 }
 
+static int by_value(const void *a, const void *b) {
+    const float *x = *(const float *const *)a, *y = *(const float *const *)b;
+    return *x > *y ? -1 : *x < *y ? 1 : x < y ? -1 : 1; /* the lower id first */
+}
+
+/* From the best alone the same tokens come as from the whole row. */
+static void best_are_enough(void **state) {
+    enum { N = 500, MOST = 256 };
+    static const struct { float temperature; uint32_t top_k; float typical; uint32_t want; } cases[] = {
+        {0, 40, 1, 1}, {0.8f, 40, 1, 40}, {1.5f, 256, 0.7f, 256}, {1, 1, 1, 1}, {1, 257, 1, 0}, {1, 0, 1, 0}};
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        struct sampler_params p = sampler_defaults();
+        struct sampler *whole, *best;
+        p.temperature = cases[c].temperature;
+        p.top_k = cases[c].top_k;
+        p.typical_p = cases[c].typical;
+        p.seed = c;
+        assert_int_equal(sampler_new(&p, N, &whole, NULL), 0);
+        assert_int_equal(sampler_new(&p, N, &best, NULL), 0);
+        uint32_t n = sampler_n_best(best, MOST);
+        assert_int_equal(n, cases[c].want);
+        for (uint32_t round = 0, x = 1; round < 200 && n; round++) {
+            float logits[N];
+            const float *order[N];
+            int32_t ids[MOST];
+            float values[MOST];
+            for (uint32_t i = 0; i < N; i++) {
+                x = x * 1664525u + 1013904223u;
+                logits[i] = (float)(x >> 20) / 400; /* with ties */
+                order[i] = &logits[i];
+            }
+            qsort(order, N, sizeof *order, by_value);
+            for (uint32_t i = 0; i < n; i++) {
+                ids[i] = (int32_t)(order[i] - logits);
+                values[i] = *order[i];
+            }
+            assert_int_equal(sampler_pick_best(best, ids, values, n), sampler_pick(whole, logits, N));
+        }
+        sampler_free(whole);
+        sampler_free(best);
+    }
+    struct sampler_params p = sampler_defaults();
+    struct sampler *s;
+    uint32_t mask[16] = {0};
+    p.repeat_penalty = 1.1f;
+    assert_int_equal(sampler_new(&p, N, &s, NULL), 0);
+    assert_int_equal(sampler_n_best(s, MOST), 0);
+    sampler_free(s);
+    p.repeat_penalty = 1;
+    assert_int_equal(sampler_new(&p, N, &s, NULL), 0);
+    sampler_set_mask(s, mask);
+    assert_int_equal(sampler_n_best(s, MOST), 0);
+    const float nan_row[1] = {NAN};
+    assert_int_equal(sampler_pick_best(s, (const int32_t[]){3}, nan_row, 1), ERR_FORMAT);
+    sampler_free(s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(greedy),
@@ -328,7 +385,7 @@ int main(void) {
         cmocka_unit_test(distribution),
         cmocka_unit_test(large_vocabulary),
         cmocka_unit_test(same_seed_same_tokens),
-        cmocka_unit_test(parameters_are_checked),
+        cmocka_unit_test(parameters_are_checked), cmocka_unit_test(best_are_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

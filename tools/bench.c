@@ -30,25 +30,23 @@ static double median(const double *v, uint32_t n) {
 static int timed_prompt(struct bench *b, double *seconds, struct err *e) {
     hy_seq_truncate(b->en, b->seq, 0);
     uint64_t t0 = clock_ns();
-    int rc = hy_feed(b->en, b->seq, b->token, b->n_prompt, NULL, cli_interrupted, NULL, e);
+    int rc = hy_feed(b->en, b->seq, b->token, b->n_prompt, 0, NULL, cli_interrupted, NULL, e);
     *seconds = (double)(clock_ns() - t0) / 1e9;
     return rc;
 }
 
 static int timed_gen(struct bench *b, double *seconds, struct err *e) {
     hy_seq_truncate(b->en, b->seq, 0);
-    int rc = hy_feed(b->en, b->seq, b->token, SHORT_PROMPT, NULL, cli_interrupted, NULL, e);
+    int rc = hy_feed(b->en, b->seq, b->token, SHORT_PROMPT, 0, NULL, cli_interrupted, NULL, e);
     uint64_t t0 = clock_ns();
-    float *logits;
     int32_t next = 1;
-    uint32_t n_vocab = hy_info(b->en)->n_vocab;
-    for (uint32_t i = 0; i < b->n_gen && !rc; i++) {
-        rc = hy_feed(b->en, b->seq, &next, 1, &logits, cli_interrupted, NULL, e);
-        if (!rc) { /* greedy, so that the cost of choosing is in */
-            next = 0;
-            for (uint32_t t = 1; t < n_vocab; t++)
-                if (logits[t] > logits[next]) next = (int32_t)t;
-        }
+    for (uint32_t i = 0; i < b->n_gen && !rc; i++) { /* greedy, so that the cost of choosing is in */
+        const int32_t *ids;
+        const float *values;
+        rc = hy_feed(b->en, b->seq, &next, 1, 1, NULL, cli_interrupted, NULL, e);
+        if (rc) break;
+        hy_best(b->en, 0, &ids, &values);
+        next = ids[0];
     }
     *seconds = (double)(clock_ns() - t0) / 1e9;
     return rc;

@@ -16,6 +16,7 @@ struct run {
     struct detok *detok;
     struct tokens prompt;
     uint32_t seq, n_most; /* n_most: tokens to generate at most; 0: until the model ends or the context is full */
+    uint32_t n_best;      /* of each row that the sampler needs; 0: the whole row */
     uint32_t n_gen;
     double prompt_s, gen_s;
     uint64_t logits_hash; /* of the last row */
@@ -32,6 +33,15 @@ static bool emit(struct run *r, struct token_bytes b) {
     return (b.len == 0 || cli_write(b.p, b.len)) && cli_flush();
 }
 
+/* From the best that the device found, when they are enough. */
+static int32_t pick(struct run *r, float *logits) {
+    if (!r->n_best) return sampler_pick(r->sampler, logits, hy_info(r->en)->n_vocab);
+    const int32_t *ids;
+    const float *values;
+    hy_best(r->en, 0, &ids, &values);
+    return sampler_pick_best(r->sampler, ids, values, r->n_best);
+}
+
 /* One token after the other until the model ends, the limit, the context, Ctrl-C or a closed output. Returns an exit code. */
 static int generate(struct run *r, float *logits) {
     const struct hy_info *info = hy_info(r->en);
@@ -40,7 +50,7 @@ static int generate(struct run *r, float *logits) {
     int code = EXIT_OK;
     for (;;) {
         r->logits_hash = XXH3_64bits(logits, info->n_vocab * sizeof *logits);
-        int32_t id = sampler_pick(r->sampler, logits, info->n_vocab);
+        int32_t id = pick(r, logits);
         if (id < 0) return cli_fail((err_set(&e, ERR_FORMAT, "the model computes no usable logits (they are NaN); its weights are damaged"), &e));
         if (tokenizer_is_eog(r->tok, id)) break;
         sampler_accept(r->sampler, id);
@@ -55,7 +65,7 @@ static int generate(struct run *r, float *logits) {
             fprintf(stderr, "\nhy: stopped, the context of %u tokens is full; a larger -c gives more room\n", info->n_ctx);
             break;
         }
-        if (hy_feed(r->en, r->seq, &id, 1, &logits, NULL, NULL, &e)) return cli_fail(&e);
+        if (hy_feed(r->en, r->seq, &id, 1, r->n_best, &logits, NULL, NULL, &e)) return cli_fail(&e);
     }
     r->gen_s = (double)(clock_ns() - t0) / 1e9;
     bool written = emit(r, detok_flush(r->detok)) && cli_write("\n", 1) && cli_flush();
@@ -109,6 +119,7 @@ static int prepare(struct run *r, const struct run_args *a, struct err *e) {
     if (!rc) rc = sampler_new(&a->sampling, hy_info(r->en)->n_vocab, &r->sampler, e);
     if (!rc) rc = detok_new(r->tok, (struct detok_options){.at_start = r->prompt.n <= 1}, &r->detok, e);
     if (!rc) rc = hy_seq_new(r->en, &r->seq, e);
+    if (!rc) r->n_best = sampler_n_best(r->sampler, HY_MAX_BEST);
     return rc;
 }
 
@@ -118,7 +129,7 @@ static int run_model(struct run *r, const struct run_args *a) {
     int rc = prepare(r, a, &e);
     for (size_t i = 0; i < r->prompt.n && !rc; i++) sampler_accept(r->sampler, r->prompt.id[i]);
     uint64_t t0 = clock_ns();
-    if (!rc) rc = hy_feed(r->en, r->seq, r->prompt.id, (uint32_t)r->prompt.n, &logits, cli_interrupted, NULL, &e);
+    if (!rc) rc = hy_feed(r->en, r->seq, r->prompt.id, (uint32_t)r->prompt.n, r->n_best, &logits, cli_interrupted, NULL, &e);
     if (rc) return cli_fail(&e);
     r->prompt_s = (double)(clock_ns() - t0) / 1e9;
     r->n_most = a->n_most;
