@@ -1,4 +1,5 @@
-# hy: make (the program), make demo, make test, make bench, make lint; config=debug|release|asan|ubsan|tsan|fuzz|cov
+# hy: make (the program), make demo, make test, make bench, make lint; config=debug|release|asan|ubsan|tsan|fuzz|cov,
+# config=race: soft Metal's checker of races and unwritten memory.
 # Everything is found by folder: a new .c file needs no line here.
 config ?= release
 CC ?= cc
@@ -18,8 +19,9 @@ CFLAGS_ubsan := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-
 CFLAGS_tsan := -O1 -g -fsanitize=thread
 CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 CFLAGS_cov := -O0 -g --coverage
+CFLAGS_race := -O2 -g -DSOFT_RACE
 ifeq ($(CFLAGS_$(config)),)
-$(error config=$(config) is unknown; use debug, release, asan, ubsan, tsan, fuzz or cov)
+$(error config=$(config) is unknown; use debug, release, asan, ubsan, tsan, fuzz, cov or race)
 endif
 ifeq ($(config),fuzz)
 CC := clang
@@ -64,7 +66,7 @@ TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 GEN := $(B)/hy-genmodel
 
-.PHONY: all bin demo test tests-bin lint bench bench-peer kernels-test fuzz clean
+.PHONY: all bin demo test tests-bin lint bench bench-peer kernels-test darwin-check fuzz clean
 all:
 	@sh tools/deps.sh build
 	@$(MAKE) --no-print-directory bin
@@ -121,6 +123,8 @@ bench: all
 	@sh tests/bench.sh $(B)
 bench-peer: all
 	@sh tests/bench_peer.sh $(B)
+darwin-check:
+	@sh tests/darwin_check.sh
 lint:
 	@sh tools/deps.sh lint
 	@sh tests/lint.sh

@@ -117,6 +117,7 @@ int load_ranges(const struct load_range *r, uint32_t n, const struct load_option
     }
     watch(&l, opt, total);
     for (uint32_t i = 0; i < started; i++) pthread_join(threads[i], NULL);
+    if (opt->progress && !l.rc) opt->progress(opt->ctx, total, total);
     pthread_cond_destroy(&l.idle);
     pthread_mutex_destroy(&l.lock);
     if (l.rc && e) *e = l.err;

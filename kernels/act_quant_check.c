@@ -45,4 +45,4 @@ static void collect(struct check *k, double *got) {
     for (uint64_t i = 0; i < k->n_out; i++) got[i] = p[i];
 }
 
-const struct check_op act_quant_check = {"act_quant", CHECK_CASES(cases), build, encode, oracle, collect};
+const struct check_op act_quant_check = {"act_quant", CHECK_CASES(cases), build, encode, oracle, collect, .cpu_only = true};

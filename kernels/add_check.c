@@ -3,10 +3,11 @@
 #include "kernels/add.h"
 #include "kernels/check.h"
 
-/* p: rows, row length, 1 when b is one row (a bias) */
+/* p: rows, row length, 1 when b is one row (a bias), 1 or 2 when out is a or b */
 static const struct check_case cases[] = {
     {"sum", {1, 1, 0}}, {"sum", {3, 37, 0}}, {"sum", {5, 4099, 0}},
     {"bias", {1, 77, 1}}, {"bias", {7, 1, 1}}, {"bias", {9, 100, 1}}, {"bias", {3, 5000, 1}},
+    {"in place", {3, 37, 0, 1}}, {"in place", {3, 37, 0, 2}}, {"in place", {9, 100, 1, 1}},
     {"sum 512 x 2048", {512, 2048, 0}, .bench = true},
 };
 
@@ -16,6 +17,7 @@ static void build(struct check *k) {
     check_in_f32(k, 0, n_row * dim, -3, 3);
     check_in_f32(k, 1, k->c->p[2] ? dim : n_row * dim, -3, 3);
     check_out(k, n_row * dim);
+    if (k->c->p[3]) k->out = k->in[k->c->p[3] - 1];
     k->n_row = n_row;
     k->bytes = 12.0 * n_row * dim;
 }

@@ -42,7 +42,8 @@ kernel void attention_prompt(constant attention_args &a [[buffer(0)]], device fl
                              const device float *sinks [[buffer(8)]], uint2 group [[threadgroup_position_in_grid]],
                              uint tid [[thread_index_in_threadgroup]], uint lane [[thread_index_in_simdgroup]],
                              uint sg [[simdgroup_index_in_threadgroup]]) {
-    const ushort n_pos = 32 / CS, s_stride = n_pos + 8;
+    constexpr ushort n_pos = 32 / CS, s_stride = n_pos + 8;
+    constexpr ushort n_mine = (n_pos + 4 * CS - 1) / (4 * CS); // scores of a row that one of its 4 * CS lanes looks after
     const uint n_thread = 128 * CS, stride = 128 * CS + 8;
     threadgroup float tile[N_ROW * Q_STRIDE];                 // n_pos rows of K or V; Q and O, 128 columns at a time
     threadgroup float score[CS * N_ROW * (32 / CS + 8)];      // (CS, row, position): parts of S; the first one becomes P
@@ -103,24 +104,23 @@ kernel void attention_prompt(constant attention_args &a [[buffer(0)]], device fl
             }
             threadgroup_barrier(mem_flags::mem_threadgroup);
 
-            float v[8], top = m;
-            ushort n = 0;
-            for (uint j = sub; j < n_pos; j += 4 * CS, n++) {
+            float v[n_mine], top = m;
+            for (ushort i = 0; i < n_mine; i++) {
+                const uint j = sub + i * 4 * CS, at = first + j;
                 float dot_product = 0;
-                for (uint c = 0; c < CS; c++) dot_product += score[(c * N_ROW + row) * s_stride + j];
-                const bool seen = first + j >= row_begin && first + j < row_end;
-                v[n] = seen ? capped(a, dot_product) : ATTENTION_MASKED;
-                top = max(top, v[n]);
+                for (uint c = 0; c < CS && j < n_pos; c++) dot_product += score[(c * N_ROW + row) * s_stride + j];
+                const bool seen = j < n_pos && at >= row_begin && at < row_end;
+                v[i] = seen ? capped(a, dot_product) : ATTENTION_MASKED;
+                top = max(top, v[i]);
             }
             for (ushort mask = 1; mask < 4 * CS; mask *= 2) top = max(top, simd_shuffle_xor(top, mask));
             const float keep = fast::exp(m - top);
             m = top;
             l *= keep;
-            n = 0;
-            for (uint j = sub; j < n_pos; j += 4 * CS, n++) {
-                const bool seen = first + j >= row_begin && first + j < row_end;
-                const float p = seen ? fast::exp(v[n] - top) : 0.0f;
-                score[row * s_stride + j] = p;
+            for (ushort i = 0; i < n_mine; i++) {
+                const uint j = sub + i * 4 * CS, at = first + j;
+                const float p = j < n_pos && at >= row_begin && at < row_end ? fast::exp(v[i] - top) : 0.0f;
+                if (j < n_pos) score[row * s_stride + j] = p;
                 l += p;
             }
             if (sub == 0) factor[rs * 64 + row % 8 * 9] = keep;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "runtime/clock.h"
 
@@ -171,6 +172,7 @@ void check_run(const struct check_op *op, const struct check_case *c, struct dev
     } else {
         compare(&k, op, out);
         memcpy(bytes, ref_host(k.out), k.out_bytes);
+        out->digest = XXH3_64bits(bytes, k.out_bytes);
     }
     if (out->pass && k.n_row > 1 && !c->bench) {
         build(&k, op, c, dev);

@@ -55,6 +55,7 @@ struct check_op {
     int (*encode)(struct check *k, struct cmd *cmd, uint32_t first, uint32_t n, struct err *e);
     void (*oracle)(struct check *k);
     void (*collect)(struct check *k, double *got); /* outputs as n_out numbers; NULL: they are f32 */
+    bool cpu_only;
 };
 
 #define CHECK_OPS(X)                                                                               \
@@ -84,6 +85,7 @@ struct check_result {
     char why[160];     /* when it did not pass */
     double seconds;    /* median of the timed runs; 0 when not timed */
     double bytes, flops;
+    uint64_t digest;   /* of the output's bytes */
 };
 
 /* Runs one case on dev and, unless again is NULL, on `again` too for bit identity (the same kind of device with

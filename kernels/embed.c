@@ -4,7 +4,6 @@
 #include "kernels/cpu_ops.h"
 #include "runtime/metal.h"
 
-#pragma weak mtl_encode
 static const char *const metal_kernels[DT_MAX] = {
 #define X(t) [DT_##t] = "embed_" #t,
     X(F32) X(F16) X(BF16) X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K)

@@ -3,12 +3,13 @@
 #include "kernels/check.h"
 #include "kernels/glu.h"
 
-/* p: rows, row length, activation, largest |gate| */
+/* p: rows, row length, activation, largest |gate|, 1 or 2 when out is gate or up */
 static const struct check_case cases[] = {
     {"silu", {1, 1, GLU_SILU, 4}}, {"silu", {3, 37, GLU_SILU, 8}}, {"silu", {2, 8200, GLU_SILU, 30}},
     {"silu far out", {4, 100, GLU_SILU, 1000}},
     {"gelu", {1, 1, GLU_GELU_TANH, 4}}, {"gelu", {3, 37, GLU_GELU_TANH, 8}}, {"gelu", {2, 8200, GLU_GELU_TANH, 3}},
     {"gelu far out", {4, 100, GLU_GELU_TANH, 1000}},
+    {"in place", {3, 37, GLU_SILU, 8, 1}}, {"in place", {3, 37, GLU_SILU, 8, 2}},
     {"silu 512 x 8192", {512, 8192, GLU_SILU, 8}, .bench = true},
     {"gelu 512 x 8192", {512, 8192, GLU_GELU_TANH, 8}, .bench = true},
 };
@@ -19,6 +20,7 @@ static void build(struct check *k) {
     check_in_f32(k, 0, n, -(float)k->c->p[3], (float)k->c->p[3]);
     check_in_f32(k, 1, n, -3, 3);
     check_out(k, n);
+    if (k->c->p[4]) k->out = k->in[k->c->p[4] - 1];
     k->n_row = (uint32_t)k->c->p[0];
     k->bytes = 12.0 * n;
 }

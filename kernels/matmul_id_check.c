@@ -4,7 +4,6 @@
 #include "kernels/matmul_metal.h"
 #include "kernels/matmul_random.h"
 #include "runtime/metal.h"
-#pragma weak metal_gpu_address
 
 /* p: type, tokens, columns, rows, experts, used, 1 for x per slot, how many experts get all tokens (0: all), 1 with bias */
 static const struct check_case cases[] = {

@@ -4,7 +4,6 @@
 
 #include "kernels/dequant.h"
 #include "runtime/metal.h"
-#pragma weak mtl_encode
 
 /* The vec form reads W once for up to 8 tokens, and its work grows with them; the mat form does the work of 32 tokens
  * always. On paper they meet between 6 and 12: at 8 tokens the vec form does 16 operations per weight, on floats

@@ -3,9 +3,9 @@
 #include "kernels/check.h"
 #include "kernels/scale.h"
 
-/* p: rows, row length, factor in thousandths */
+/* p: rows, row length, factor in thousandths, 1 in place */
 static const struct check_case cases[] = {
-    {"f32", {1, 1, 500}}, {"f32", {3, 37, -1700}}, {"f32", {2, 8200, 45254}}, {"f32", {4, 19, 0}},
+    {"f32", {1, 1, 500}}, {"f32", {3, 37, -1700}}, {"f32", {2, 8200, 45254}}, {"f32", {4, 19, 0}}, {"in place", {3, 37, 700, 1}},
 };
 
 static void build(struct check *k) {
@@ -13,6 +13,7 @@ static void build(struct check *k) {
     *(struct scale_args *)k->args = (struct scale_args){.n = n, .factor = (float)k->c->p[2] / 1000};
     check_in_f32(k, 0, n, -3, 3);
     check_out(k, n);
+    if (k->c->p[3]) k->out = k->in[0];
     k->n_row = (uint32_t)k->c->p[0];
 }
 

@@ -3,9 +3,9 @@
 #include "kernels/check.h"
 #include "kernels/softcap.h"
 
-/* p: rows, row length, cap, largest |x| */
+/* p: rows, row length, cap, largest |x|, 1 in place */
 static const struct check_case cases[] = {
-    {"f32", {1, 1, 30, 10}}, {"f32", {3, 37, 30, 1}}, {"f32", {2, 8200, 50, 100}}, {"far out", {4, 19, 1, 10000}},
+    {"f32", {1, 1, 30, 10}}, {"f32", {3, 37, 30, 1}}, {"f32", {2, 8200, 50, 100}}, {"far out", {4, 19, 1, 10000}}, {"in place", {3, 37, 30, 100, 1}},
 };
 
 static void build(struct check *k) {
@@ -14,6 +14,7 @@ static void build(struct check *k) {
     float *x = check_in_f32(k, 0, n, -(float)k->c->p[3], (float)k->c->p[3]);
     x[n - 1] = INFINITY;
     check_out(k, n);
+    if (k->c->p[4]) k->out = k->in[0];
     k->n_row = (uint32_t)k->c->p[0];
 }
 

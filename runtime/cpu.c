@@ -230,6 +230,7 @@ void cpu_encode(struct cmd *base, cpu_fn *fn, uint32_t n_item, uint32_t grain, c
                 const struct ref *bind, uint32_t n_bind) {
     struct cpu_cmd *c = cpu_cmd_of(base);
     CHECK(args_bytes <= CPU_ARGS_BYTES && n_bind <= CPU_MAX_BIND);
+    CHECK(n_item <= UINT32_MAX / 2 && grain <= UINT32_MAX / 2 / MAX_THREAD); /* the item counter must not wrap */
     if (c->n_call == c->cap) CHECK(cpu_reserve(base->dev, c->cap * 2, NULL) == ERR_OK);
     struct cpu_call *k = &c->calls[c->n_call++];
     k->fn = fn;

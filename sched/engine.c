@@ -217,7 +217,10 @@ int hy_tokenizer(struct hy_engine *en, const struct tokenizer **out, struct err 
 
 int hy_seq_new(struct hy_engine *en, uint32_t *seq, struct err *e) { return kv_seq_new(&en->kv, seq, e); }
 void hy_seq_free(struct hy_engine *en, uint32_t seq) { kv_seq_free(&en->kv, seq); }
-uint32_t hy_seq_len(const struct hy_engine *en, uint32_t seq) { return en->kv.len[seq]; }
+uint32_t hy_seq_len(const struct hy_engine *en, uint32_t seq) {
+    CHECK(seq < en->kv.n_seq);
+    return en->kv.len[seq];
+}
 void hy_seq_truncate(struct hy_engine *en, uint32_t seq, uint32_t n) { kv_truncate(&en->kv, seq, n); }
 
 static int check_token(const struct hy_engine *en, const struct hy_batch *b, uint32_t i, struct err *e) {

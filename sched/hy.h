@@ -81,7 +81,7 @@ int hy_step(struct hy_engine *en, const struct hy_batch *b, float **logits, stru
 
 /* Steps through n tokens of one sequence from its end on, in chunks; *logits is the last token's row, and
  * n_best of it are found as hy_batch says (row 0). stop (may be
- * NULL) is asked between chunks; true ends with ERR_CANCELLED. */
+ * NULL) is asked between chunks; true ends with ERR_CANCELLED. Chunks done before a failure stay. */
 int hy_feed(struct hy_engine *en, uint32_t seq, const int32_t *token, uint32_t n, uint32_t n_best, float **logits,
             bool (*stop)(void *ctx), void *ctx, struct err *e);
 

@@ -1,8 +1,8 @@
-/* How fast matmul is against what the machine can do: bench_matmul [type...] with make bench_matmul's flags or by hand.
+/* How fast matmul is against what the machine can do: make build/release/tests/bench_matmul, then run it with type names.
  *
  * Matrix-vector (1 to 8 tokens): GB/s of weights, beside a plain read of as many bytes by the same threads. Matrix-matrix:
- * GMAC/s beside the peak of the dot-product instructions, measured too. Weights exceed the last-level cache's share and lie
- * on huge pages; each figure is the best of several runs, because other programs only ever slow one down. */
+ * GMAC/s; a core of 3 GHz with two 512-bit ports has a peak of 384. Weights exceed the last-level cache's share and lie
+ * on huge pages (THREADS, ISA, N_IN, TOKS=1,8,512 and HOT, weights in L2, are set by environment); each figure is the best tenth of many short runs, because other programs only ever slow one down. */
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>

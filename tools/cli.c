@@ -206,11 +206,20 @@ static bool show_progress(void *ctx, uint64_t done, uint64_t total) {
     return !interrupted;
 }
 
+enum device_kind cli_device(const char *name) {
+    if (name && strcmp(name, "auto") != 0) return strcmp(name, "metal") == 0 ? DEVICE_METAL : DEVICE_CPU;
+#ifdef __APPLE__
+    return DEVICE_METAL;
+#else
+    return DEVICE_CPU;
+#endif
+}
+
 int cli_open(const char *path, const struct model_options *m, const struct hy_options *base, struct hy_engine **en) {
     struct hy_options o = *base;
     struct err e;
     o.model_path = path;
-    o.device = m->device && strcmp(m->device, "metal") == 0 ? DEVICE_METAL : DEVICE_CPU;
+    o.device = cli_device(m->device);
     o.n_thread = m->n_thread;
     o.cpu_isa = m->isa;
     o.memory_bytes = m->memory_bytes;

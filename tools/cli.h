@@ -52,6 +52,9 @@ int cli_fail(const struct err *e);
 /* The same for wrong usage; returns EXIT_USAGE. */
 int cli_usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* What --device names; auto (or NULL) is metal on a Mac and the CPU elsewhere. */
+enum device_kind cli_device(const char *name);
+
 /* Opens the model with a progress bar (when stderr is a terminal). base holds what the command itself wants.
  * On failure prints and returns the exit code, else 0. */
 int cli_open(const char *path, const struct model_options *m, const struct hy_options *base, struct hy_engine **en);

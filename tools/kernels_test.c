@@ -1,8 +1,12 @@
 /* hy kernels-test: every op against the scalar oracle (kernels/check.h), and its speed. */
 #include <math.h>
 #include <string.h>
+#include <sys/utsname.h>
+#include <xxhash.h>
 
 #include "kernels/check.h"
+#include "runtime/machine.h"
+#include "runtime/metal.h"
 #include "tools/cli.h"
 
 struct run {
@@ -11,6 +15,7 @@ struct run {
     bool bench, quick, json;
     struct device *dev, *again;
     uint32_t n_passed, n_failed, n_group;
+    uint64_t digest; /* of all outputs: equal for every thread order and poison pattern */
 };
 
 /* The cases of one op with one label: a line of the report. */
@@ -74,6 +79,7 @@ static void run_case(struct run *run, struct group *g, const struct check_op *op
     g->n_failed += !r.pass;
     run->n_failed += !r.pass;
     run->n_passed += r.pass;
+    run->digest = XXH3_64bits_withSeed(&r.digest, sizeof r.digest, run->digest);
 }
 
 static bool wanted(const struct run *run, const struct check_op *op, const struct check_case *c) {
@@ -85,23 +91,49 @@ static bool wanted(const struct run *run, const struct check_op *op, const struc
 
 static void run_op(struct run *run, const struct check_op *op) {
     struct group g = {0};
+    if (op->cpu_only && device_kind(run->dev) != DEVICE_CPU) return;
     for (uint32_t i = 0; i < op->n_case; i++)
         if (wanted(run, op, &op->cases[i])) run_case(run, &g, op, &op->cases[i]);
     end_group(run, &g);
 }
 
+/* What a reader of a pasted report needs to know of the machine. */
+static void print_machine(const struct run *run) {
+    struct utsname u;
+    printf("device    %s\n", device_describe(run->dev));
+    if (uname(&u) == 0) printf("system    %s %s %s\n", u.sysname, u.release, u.machine);
+    printf("memory    %.1f GB available, %u cores\n", (double)machine_memory_available() / 1e9, machine_n_core());
+    if (device_kind(run->dev) != DEVICE_METAL) return;
+    struct metal_info i;
+    metal_get_info(run->dev, &i);
+    printf("chip      %s, GPU family Apple%u, %.1f GB may be resident, %.1f GB per buffer\n", i.name, i.apple_family,
+           (double)i.working_set_bytes / 1e9, (double)i.max_buffer_bytes / 1e9);
+    printf("limits    %u threads and %u bytes of memory per threadgroup, residency sets: %s\n", i.max_threads, i.tg_memory_bytes,
+           i.residency_sets ? "yes" : "no");
+}
+
+static void print_pipelines(const struct run *run) {
+    if (device_kind(run->dev) != DEVICE_METAL) return;
+    struct metal_stats s;
+    metal_get_stats(run->dev, &s);
+    printf("pipelines %llu compiled in %.2f s, %llu calls in %llu command buffers\n", (unsigned long long)s.n_pipeline,
+           (double)s.compile_ns / 1e9, (unsigned long long)s.n_call, (unsigned long long)s.n_cmd_buffer);
+    if (metal_compiler_text()[0]) printf("the compiler said:\n%s\n", metal_compiler_text());
+}
+
 static int report(struct run *run) {
     if (run->json) printf("[");
-    else printf("%s\n", device_describe(run->dev));
-    for (uint32_t i = 0; check_ops[i]; i++) run_op(run, check_ops[i]);
+    else print_machine(run);
+    for (uint32_t i = 0; check_ops[i] && !cli_interrupted(NULL); i++) run_op(run, check_ops[i]);
     if (run->json) printf("\n]\n");
-    else printf("%u passed, %u failed\n", run->n_passed, run->n_failed);
-    return run->n_failed ? EXIT_FAILED : EXIT_OK;
+    else print_pipelines(run);
+    if (!run->json) printf("outputs   %016llx (xxh3)\n%u passed, %u failed\n", (unsigned long long)run->digest, run->n_passed, run->n_failed);
+    if (!cli_flush()) return EXIT_FAILED;
+    return cli_interrupted(NULL) ? EXIT_INTERRUPTED : run->n_failed ? EXIT_FAILED : EXIT_OK;
 }
 
 static int open_devices(struct run *run, struct err *e) {
-    struct device_options o = {.kind = DEVICE_CPU, .n_thread = run->n_thread, .cpu_isa = run->isa};
-    if (run->device && strcmp(run->device, "metal") == 0) o.kind = DEVICE_METAL;
+    struct device_options o = {.kind = cli_device(run->device), .n_thread = run->n_thread, .cpu_isa = run->isa};
     int rc = device_open(&o, &run->dev, e);
     if (rc || o.kind != DEVICE_CPU) return rc;
     o.n_thread = device_n_thread(run->dev) == 1 ? 3 : 1;
@@ -128,6 +160,7 @@ int cmd_kernels_test(int argc, char **argv) {
     if (!cli_parse(&c, argc, argv, NULL, &code)) return code;
     if (run.device && strcmp(run.device, "auto") && strcmp(run.device, "cpu") && strcmp(run.device, "metal"))
         return cli_usage_error("--device takes auto, cpu or metal, not '%s'", run.device);
+    cli_catch_interrupt();
     int rc = open_devices(&run, &e);
     code = rc == ERR_ARG ? cli_usage_error("%s", e.text) : rc ? cli_fail(&e) : report(&run);
     device_close(run.again);
