@@ -145,14 +145,19 @@ kernel void attention_decode(constant attention_args &a [[buffer(0)]], device fl
             for (ushort i = 0; i < N_SG; i++)
                 segment_l[g] = fma(part_l[i * G + g], fast::exp(part_m[i * G + g] - segment_m[g]), segment_l[g]);
         }
+        if (sg == 0 && lane < v_lanes) {
+            for (ushort g = 0; g < G; g++)
+                for (ushort k = 0; k < NV; k++)
+                    sum[g * 64 * NV + (v_first + 32 * k) * 2] = sum[g * 64 * NV + (v_first + 32 * k) * 2 + 1] = float4(0);
+        }
         for (uint i = 0; i < N_SG; i++) {
             if (sg == i && lane < v_lanes) {
                 for (ushort g = 0; g < G; g++) {
                     const float4 keep = float4(fast::exp(m[g] - segment_m[g]));
                     for (ushort k = 0; k < NV; k++) {
                         const uint to = g * 64 * NV + (v_first + 32 * k) * 2;
-                        sum[to] = i == 0 ? acc[g][k][0] * keep : fma(acc[g][k][0], keep, sum[to]);
-                        sum[to + 1] = i == 0 ? acc[g][k][1] * keep : fma(acc[g][k][1], keep, sum[to + 1]);
+                        sum[to] = fma(acc[g][k][0], keep, sum[to]);
+                        sum[to + 1] = fma(acc[g][k][1], keep, sum[to + 1]);
                     }
                 }
             }

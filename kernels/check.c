@@ -128,7 +128,7 @@ static void same_bytes(struct check *k, int rc, const unsigned char *bytes, cons
     if (!res->pass) return;
     const unsigned char *got = ref_host(k->out);
     res->pass = rc == ERR_OK && memcmp(bytes, got, k->out_bytes) == 0;
-    if (rc) snprintf(res->why, sizeof res->why, "%s: %.120s", what, k->err.text);
+    if (rc) snprintf(res->why, sizeof res->why, "%s: %.300s", what, k->err.text);
     if (rc || res->pass) return;
     uint64_t i = 0;
     while (bytes[i] == got[i]) i++;
@@ -168,7 +168,7 @@ void check_run(const struct check_op *op, const struct check_case *c, struct dev
     op->oracle(&k);
     if (run_whole(&k, op) != ERR_OK) {
         out->pass = false;
-        snprintf(out->why, sizeof out->why, "%.150s", k.err.text);
+        snprintf(out->why, sizeof out->why, "%.380s", k.err.text);
     } else {
         compare(&k, op, out);
         memcpy(bytes, ref_host(k.out), k.out_bytes);

@@ -82,7 +82,7 @@ float check_rand_f32(struct check *k, float lo, float hi);
 struct check_result {
     bool pass;
     double err, limit; /* of the worst value (largest err / limit) */
-    char why[160];     /* when it did not pass */
+    char why[400];     /* when it did not pass */
     double seconds;    /* median of the timed runs; 0 when not timed */
     double bytes, flops;
     uint64_t digest;   /* of the output's bytes */

@@ -6,8 +6,8 @@
 /* p: type, tokens, columns (0: one block; odd for the types that have none), rows, 1 with bias */
 #define SMALL(t)                                                                                   \
     {#t, {DT_##t, 1, 0, 3, 0}}, {#t, {DT_##t, 2, 768, 15, 1}}, {#t, {DT_##t, 3, 1024, 130, 0}},    \
-    {#t, {DT_##t, 4, 512, 64, 1}}, {#t, {DT_##t, 9, 768, 33, 0}}, {#t, {DT_##t, 13, 0, 17, 1}},    \
-    {#t, {DT_##t, 100, 512, 65, 1}}
+    {#t, {DT_##t, 4, 512, 64, 1}}, {#t, {DT_##t, 7, 512, 9, 1}}, {#t, {DT_##t, 9, 768, 33, 0}},     \
+    {#t, {DT_##t, 13, 0, 17, 1}}, {#t, {DT_##t, 100, 512, 65, 1}}
 #define LARGE(t)                                                                                   \
     {"1 x 2048 " #t, {DT_##t, 1, 2048, 16384, 0}, .bench = true},                                  \
     {"512 x 2048 " #t, {DT_##t, 512, 2048, 512, 0}, .bench = true}

@@ -6,7 +6,10 @@
 #include "runtime/metal.h"
 
 /* p: type, tokens, columns, rows, experts, used, 1 for x per slot, how many experts get all tokens (0: all), 1 with bias */
+#define EACH(t) {#t, {DT_##t, 3, 256, 19, 4, 2, 0, 0, 1}}, {#t, {DT_##t, 37, 256, 70, 3, 2, 1, 0, 1}}
 static const struct check_case cases[] = {
+    EACH(F32), EACH(F16), EACH(BF16), EACH(Q4_0), EACH(Q4_1), EACH(Q5_0), EACH(Q5_1), EACH(Q8_0), EACH(Q2_K),
+    EACH(Q3_K), EACH(Q4_K), EACH(Q5_K), EACH(Q6_K), EACH(IQ4_NL), EACH(IQ4_XS), EACH(MXFP4),
     {"one token", {DT_Q4_K, 1, 512, 70, 9, 4, 0, 0, 0}}, {"one token", {DT_Q6_K, 1, 768, 33, 8, 2, 1, 0, 1}},
     {"skewed", {DT_Q4_K, 20, 512, 70, 9, 3, 0, 2, 1}}, {"skewed", {DT_Q8_0, 33, 352, 20, 4, 2, 1, 1, 0}},
     {"spread", {DT_MXFP4, 40, 256, 65, 6, 4, 0, 0, 1}}, {"spread", {DT_Q5_0, 12, 64, 130, 16, 2, 1, 0, 0}},
