@@ -31,7 +31,7 @@ void matmul_metal_limit(const struct matmul_args *a, const float *x, const void 
 #define MM_MAT_TILE_BYTES(elem_bytes) ((MM_MAT_ROWS + MM_MAT_TOK) * MM_MAT_K * (elem_bytes))
 #define MM_MAT_OUT_BYTES (MM_MAT_ROWS * MM_MAT_TOK * 4)
 
-/* Lists of slots by expert: `head` (n: how many tiles), n_tile_max tiles, then slot numbers, those of an expert
+/* Lists of slots by expert: `head` (n: how many tiles), matmul_id_tile_max tiles, then slot numbers, those of an expert
  * together and rising. A tile is at most MM_MAT_TOK slots of one expert, first.. in the slot numbers. */
 #define MM_LIST_THREADS 256
 #define MM_LIST_EXPERTS 1024

@@ -2,7 +2,6 @@
 
 #include "kernels/cpu_ops.h"
 #include "runtime/metal.h"
-#pragma weak mtl_encode
 
 uint64_t op_bytes(uint64_t a, uint64_t b, uint64_t c, uint64_t d) {
     uint64_t r;

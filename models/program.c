@@ -96,13 +96,8 @@ static act quantized(struct builder *b, act x, enum act_fmt fmt, uint32_t dim) {
     return q;
 }
 
-/* On the CPU quantized weights meet quantized activations; Metal's kernels take f32 and convert on the way. */
-static enum act_fmt fmt_of(const struct builder *b, enum dtype w) {
-    return device_kind(b->dev) == DEVICE_CPU ? matmul_act_fmt(w, cpu_isa_of(b->dev)) : ACT_F32;
-}
-
 act prog_matmul(struct builder *b, const struct weight *w, act x, const struct weight *bias) {
-    enum act_fmt fmt = fmt_of(b, w->type);
+    enum act_fmt fmt = matmul_x_fmt(b->dev, w->type);
     act in = quantized(b, x, fmt, w->n_in);
     act out = new_f32(b, w->n_out);
     struct op *o = push_op(b, OP_MATMUL);
@@ -190,7 +185,7 @@ void prog_route(struct builder *b, act logits, uint32_t n_used, bool norm, float
 }
 
 act prog_matmul_id(struct builder *b, const struct weight *w, act x, act ids, uint32_t n_used, bool row_per_use) {
-    enum act_fmt fmt = fmt_of(b, w->type);
+    enum act_fmt fmt = matmul_x_fmt(b->dev, w->type);
     act in = quantized(b, x, fmt, w->n_in);
     act out = new_f32(b, n_used * w->n_out);
     struct op *o = push_op(b, OP_MATMUL_ID);

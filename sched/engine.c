@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/matmul_id.h"
 #include "kernels/topk.h"
 #include "models/transformer.h"
 #include "runtime/clock.h"
@@ -111,7 +112,9 @@ static int make_expert_tables(struct hy_engine *en, struct err *e) {
                 t[x] = buf_address(en->dev, &en->weights) + en->place.tensor_off[w[which]->tensor] + x * bytes;
         }
     }
-    return rc;
+    struct matmul_id_args a = {.n_tok = en->plan.n_batch, .n_expert = h->n_expert, .n_used = h->n_expert_used};
+    uint64_t lists = matmul_id_lists_bytes(en->dev, &a);
+    return rc || !lists ? rc : buf_new(en->dev, lists, "the expert lists", &en->expert_lists, e);
 }
 
 static uint64_t step_weights_bytes(const struct hy_engine *en) {
@@ -197,7 +200,7 @@ int hy_open(const struct hy_options *opt, struct hy_engine **out, struct err *e)
 
 void hy_close(struct hy_engine *en) {
     if (!en) return;
-    struct buf *bufs[] = {&en->weights, &en->kv_pool, &en->acts, &en->attn_work, &en->expert_tables, &en->in.buf,
+    struct buf *bufs[] = {&en->weights, &en->kv_pool, &en->acts, &en->attn_work, &en->expert_tables, &en->expert_lists, &en->in.buf,
                           &en->best.ids, &en->best.values, &en->best.work};
     for (size_t i = 0; en->dev && i < sizeof bufs / sizeof bufs[0]; i++) buf_free(en->dev, bufs[i]);
     device_close(en->dev);

@@ -28,6 +28,7 @@ struct hy_engine {
     bool kv_q8;
     struct buf weights, kv_pool, acts, attn_work;
     struct buf expert_tables; /* (n_layer, 3, n_expert) u64: addresses of gate, up and down matrices */
+    struct buf expert_lists;  /* the tokens of each expert in the layer at hand; Metal only */
     struct step_inputs in;
     struct { struct buf ids, values, work; uint32_t n; } best; /* (n_logits, n) of the last step */
     struct tokenizer *tokenizer;

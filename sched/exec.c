@@ -113,10 +113,20 @@ static int run_softcap(struct exec *x, const struct op *o, struct err *e) {
     return softcap_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), e);
 }
 
+/* Whether the experts' products of this step go by lists of tokens by expert (Metal, many tokens). */
+static bool by_lists(const struct exec *x, const struct matmul_id_args *a) {
+    return x->en->expert_lists.host && matmul_id_lists_bytes(x->en->dev, a);
+}
+
+/* The routing; where products go by lists, those too, once for the layer's three products. */
 static int run_route(struct exec *x, const struct op *o, struct err *e) {
     struct route_args a = {.n_tok = x->n_row, .n_expert = o->route.n_expert, .n_used = o->route.n_used,
                            .flags = o->route.norm ? ROUTE_RENORM : 0, .scale = o->route.scale};
-    return route_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->out2), act_ref(x, o->in), e);
+    struct matmul_id_args lists = {.n_tok = x->n_row, .n_expert = o->route.n_expert, .n_used = o->route.n_used};
+    int rc = route_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->out2), act_ref(x, o->in), e);
+    if (rc || !by_lists(x, &lists)) return rc;
+    cmd_barrier(x->c);
+    return matmul_id_lists_encode(x->c, &lists, (struct ref){&x->en->expert_lists, 0}, act_ref(x, o->out), e);
 }
 
 /* gate, up or down: which of its layer's matrices the op's weight is. */
@@ -129,7 +139,9 @@ static int run_matmul_id(struct exec *x, const struct op *o, struct err *e) {
     struct matmul_id_args a = {.n_tok = x->n_row, .n_in = o->w.n_in, .n_out = o->w.n_out, .w_type = (uint32_t)o->w.type,
                                .n_expert = o->w.n_expert, .n_used = o->experts.n_used, .x_per_slot = o->experts.row_per_use};
     struct ref table = expert_table(x->en, o->layer, which_expert_matrix(x, o));
-    return matmul_id_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), table, act_ref(x, o->in2), (struct ref){0}, e);
+    struct ref out = act_ref(x, o->out), in = act_ref(x, o->in), lists = {&x->en->expert_lists, 0}, none = {0};
+    if (by_lists(x, &a)) return matmul_id_listed_encode(x->c, &a, out, in, table, lists, none, e);
+    return matmul_id_encode(x->c, &a, out, in, table, act_ref(x, o->in2), none, e);
 }
 
 static int run_expert_sum(struct exec *x, const struct op *o, struct err *e) {
