@@ -1,6 +1,7 @@
 # hy: make (the program), make demo, make test, make bench, make lint; config=debug|release|asan|ubsan|tsan|fuzz|cov,
 # config=race: soft Metal's checker of races and unwritten memory.
 # Everything is found by folder: a new .c file needs no line here.
+.DEFAULT_GOAL := all
 config ?= release
 CC ?= cc
 ifeq ($(origin CC),default)
