@@ -1,6 +1,7 @@
 /* RMS norm of rows: out[r,i] = x[r,i] / sqrt(mean_i(x[r,i]^2) + eps) * weight[i], all (n_row, dim).
- * For q and k norms a row is a head: n_row = n_tok * n_head, dim = head_dim. weight is optional (1).
- * out may be x. The sum is accumulated in f32 over many lanes. Bytes moved: 8 n_row dim. */
+ * With y, x is a residual stream: first x += y, which is kept, then the norm of that.
+ * For q and k norms a row is a head: n_row = n_tok * n_head, dim = head_dim. y and weight (1) are optional.
+ * Without y, out may be x. The sum is accumulated in f32 over many lanes. Bytes moved: 8 n_row dim, 16 with y. */
 #pragma once
 #include "kernels/op.h"
 
@@ -16,7 +17,8 @@ ARGS_ASSERT(rms_norm_args, 16);
 #define RMS_NORM_ROWS 4u       /* such rows per threadgroup */
 
 #ifndef __METAL_VERSION__
-int rms_norm_encode(struct cmd *c, const struct rms_norm_args *a, struct ref out, struct ref x, struct ref weight,
+int rms_norm_encode(struct cmd *c, const struct rms_norm_args *a, struct ref out, struct ref x, struct ref y, struct ref weight,
                     struct err *e);
-void rms_norm_ref(const struct rms_norm_args *a, const float *x, const float *weight, double *out);
+/* sum is what x becomes; NULL without y. */
+void rms_norm_ref(const struct rms_norm_args *a, const float *x, const float *y, const float *weight, double *sum, double *out);
 #endif

@@ -2,6 +2,11 @@
 #include "kernels/cpu_ops.h"
 #include "kernels/simd.h"
 
+static void add_row(float *x, const float *y, uint32_t n) {
+    for (uint32_t i = 0; i < n; i += VF_N)
+        vf_store_left(x + i, vf_add(vf_load_left(x + i, n - i), vf_load_left(y + i, n - i)), n - i);
+}
+
 static float sum_squares(const float *x, uint32_t n) {
     vf s[4] = {vf_zero(), vf_zero(), vf_zero(), vf_zero()};
     uint32_t i = 0;
@@ -29,7 +34,8 @@ void ISA_FN(rms_norm)(const struct cpu_call *c, uint32_t begin, uint32_t end, st
     const struct rms_norm_args *a = (const struct rms_norm_args *)c->args;
     for (uint32_t r = begin; r < end; r++) {
         uint64_t at = (uint64_t)r * a->dim;
-        const float *x = (const float *)c->bind[1] + at;
+        float *x = (float *)c->bind[1] + at;
+        if (c->bind[3]) add_row(x, (const float *)c->bind[3] + at, a->dim);
         vf mean = vf_set1(sum_squares(x, a->dim) / (float)a->dim + a->eps);
         scale_row((float *)c->bind[0] + at, x, c->bind[2], vf_div(vf_set1(1), vf_sqrt(mean)), a->dim);
     }

@@ -75,6 +75,16 @@ act prog_rms_norm(struct builder *b, act x, const struct weight *w, float eps) {
     return push_norm(b, x, new_f32(b, dim_of(b, x)), w, eps);
 }
 
+act prog_add_rms_norm(struct builder *b, act x, act y, const struct weight *w, float eps) {
+    act out = prog_rms_norm(b, x, w, eps);
+    if (y == ACT_NONE || b->rc) return out;
+    struct op *o = &b->p->ops[b->p->n_op - 1];
+    o->in2 = y;
+    o->out2 = x;
+    touched(b, x);
+    return out;
+}
+
 void prog_rms_norm_heads(struct builder *b, act x, const struct weight *w, float eps) {
     if (weight_present(w)) push_norm(b, x, x, w, eps);
 }
@@ -141,13 +151,6 @@ void prog_glu(struct builder *b, act gate, act up, bool gelu) {
     o->glu.gelu = gelu;
     o->glu.dim = dim_of(b, gate);
     touched(b, gate);
-}
-
-void prog_add(struct builder *b, act x, act y) {
-    struct op *o = push_op(b, OP_ADD);
-    o->in = o->out = x;
-    o->in2 = y;
-    touched(b, x);
 }
 
 act prog_gather(struct builder *b, act x) {
@@ -219,7 +222,7 @@ void op_acts(const struct op *o, void (*f)(void *ctx, act a, bool write), void *
 
 const char *op_name(enum op_kind k) {
     static const char *const names[N_OP_KINDS] = {
-        "embed", "rms_norm", "act_quant", "matmul", "rope", "kv_write", "attention", "glu", "add", "gather",
+        "embed", "rms_norm", "act_quant", "matmul", "rope", "kv_write", "attention", "glu", "gather",
         "softcap", "route", "matmul_id", "expert_sum",
     };
     return names[k];

@@ -15,7 +15,7 @@ typedef uint32_t act; /* index into program.acts */
 #define ACT_NONE UINT32_MAX
 
 enum op_kind {
-    OP_EMBED, OP_RMS_NORM, OP_ACT_QUANT, OP_MATMUL, OP_ROPE, OP_KV_WRITE, OP_ATTENTION, OP_GLU, OP_ADD, OP_GATHER,
+    OP_EMBED, OP_RMS_NORM, OP_ACT_QUANT, OP_MATMUL, OP_ROPE, OP_KV_WRITE, OP_ATTENTION, OP_GLU, OP_GATHER,
     OP_SOFTCAP, OP_ROUTE, OP_MATMUL_ID, OP_EXPERT_SUM, N_OP_KINDS,
 };
 
@@ -38,7 +38,7 @@ struct rope_spec {
 struct op {
     enum op_kind kind;
     uint32_t layer;
-    act out, out2;           /* out2: ROUTE's weights */
+    act out, out2;           /* out2: ROUTE's weights; RMS_NORM's sum, which is in */
     act in, in2, in3;
     struct weight w, bias;   /* bias also: RoPE's frequency factors are w */
     union {
@@ -76,13 +76,13 @@ struct builder {
 /* The ops, in the order of a forward pass. Absent weights (n_out 0) of optional operands are skipped. */
 act prog_embed(struct builder *b, const struct weight *table, float scale);
 act prog_rms_norm(struct builder *b, act x, const struct weight *w, float eps);          /* new row of the same size */
+act prog_add_rms_norm(struct builder *b, act x, act y, const struct weight *w, float eps); /* x += y (if any), the norm of x */
 void prog_rms_norm_heads(struct builder *b, act x, const struct weight *w, float eps);   /* in place, per head */
 act prog_matmul(struct builder *b, const struct weight *w, act x, const struct weight *bias);
 void prog_rope(struct builder *b, act x, const struct rope_spec *r, const struct weight *freq_factors); /* in place */
 void prog_kv_write(struct builder *b, act k, act v);
 act prog_attention(struct builder *b, act q, uint32_t dim_out, float scale, float softcap, uint32_t window);
 void prog_glu(struct builder *b, act gate, act up, bool gelu);                            /* in place in gate */
-void prog_add(struct builder *b, act x, act y);                                           /* x += y */
 act prog_gather(struct builder *b, act x);           /* the rows whose logits are asked for; later rows are these */
 void prog_gather_done(struct builder *b);            /* call once after the gathers */
 void prog_softcap(struct builder *b, act x, float cap);                                   /* in place */

@@ -65,26 +65,26 @@ static act post_norm(struct recorder *r, act x, const struct weight *w) {
     return weight_present(w) ? prog_rms_norm(&r->b, x, w, r->h->rms_eps) : x;
 }
 
-static act layer(struct recorder *r, uint32_t il, act h) {
+/* *h is the residual stream; f is still to be added to it. Returns what the next norm has to add. */
+static act layer(struct recorder *r, uint32_t il, act *h, act f) {
     const struct layer_weights *l = &r->w->layers[il];
     struct builder *b = &r->b;
     bool last = il + 1 == r->h->n_layer;
     b->layer = il;
 
-    act x = prog_rms_norm(b, h, &l->attn_norm, r->h->rms_eps); // (n_tok, n_embd)
+    act x = prog_add_rms_norm(b, *h, f, &l->attn_norm, r->h->rms_eps); // (n_tok, n_embd)
     act a = attention(r, il, x);
     if (last) { /* from here on only the rows whose logits are asked for */
         a = prog_gather(b, a);
-        h = prog_gather(b, h);
+        *h = prog_gather(b, *h);
         prog_gather_done(b);
     }
     a = prog_matmul(b, &l->attn_out, a, &l->attn_out_bias); // (n_tok, n_embd)
-    prog_add(b, h, post_norm(r, a, &l->attn_post_norm));
+    a = post_norm(r, a, &l->attn_post_norm);
 
-    x = prog_rms_norm(b, h, &l->ffn_norm, r->h->rms_eps);
-    act f = weight_present(&l->route) ? expert_ffn(r, l, x) : dense_ffn(r, l, x);
-    prog_add(b, h, post_norm(r, f, &l->ffn_post_norm));
-    return h;
+    x = prog_add_rms_norm(b, *h, a, &l->ffn_norm, r->h->rms_eps);
+    f = weight_present(&l->route) ? expert_ffn(r, l, x) : dense_ffn(r, l, x);
+    return post_norm(r, f, &l->ffn_post_norm);
 }
 
 struct lifetime_ctx {
@@ -118,9 +118,10 @@ int transformer_record(const struct hparams *h, const struct weights *w, uint32_
     *p = (struct program){0};
     struct recorder r = {.b = {.p = p, .arena = a, .dev = dev, .memo.src = ACT_NONE}, .h = h, .w = w,
                          .freq_factors = choose_freq_factors(h, w, n_ctx)};
-    act x = prog_embed(&r.b, &w->token_embd, h->arch->embd_scale ? sqrtf((float)h->n_embd) : 1); // (n_tok, n_embd)
-    for (uint32_t il = 0; il < h->n_layer; il++) x = layer(&r, il, x);
-    x = prog_rms_norm(&r.b, x, &w->output_norm, h->rms_eps);                 // (n_out, n_embd)
+    float embd_scale = h->arch->embd_scale ? sqrtf((float)h->n_embd) : 1;
+    act stream = prog_embed(&r.b, &w->token_embd, embd_scale), f = ACT_NONE; // (n_tok, n_embd)
+    for (uint32_t il = 0; il < h->n_layer; il++) f = layer(&r, il, &stream, f);
+    act x = prog_add_rms_norm(&r.b, stream, f, &w->output_norm, h->rms_eps); // (n_out, n_embd)
     p->logits = prog_matmul(&r.b, &w->output, x, &w->output_bias);           // (n_out, n_vocab)
     prog_softcap(&r.b, p->logits, h->logit_softcap);
     if (r.b.rc) return err_set(e, r.b.rc, "no memory to record the model's program");

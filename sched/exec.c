@@ -2,7 +2,6 @@
  * those of the step. One function per op; the table at the end is the list. */
 #include <string.h>
 
-#include "kernels/add.h"
 #include "kernels/attention.h"
 #include "kernels/embed.h"
 #include "kernels/expert_sum.h"
@@ -49,7 +48,7 @@ static int run_embed(struct exec *x, const struct op *o, struct err *e) {
 static int run_rms_norm(struct exec *x, const struct op *o, struct err *e) {
     uint32_t n_sub = dim_of(x, o->in) / o->norm.dim; /* heads, for q and k norms */
     struct rms_norm_args a = {.n_row = x->n_row * n_sub, .dim = o->norm.dim, .eps = o->norm.eps};
-    return rms_norm_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), weight_ref(x, &o->w), e);
+    return rms_norm_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), act_ref(x, o->in2), weight_ref(x, &o->w), e);
 }
 
 static int run_act_quant(struct exec *x, const struct op *o, struct err *e) {
@@ -95,12 +94,6 @@ static int run_attention(struct exec *x, const struct op *o, struct err *e) {
 static int run_glu(struct exec *x, const struct op *o, struct err *e) {
     struct glu_args a = {.n = x->n_row * o->glu.dim, .act = o->glu.gelu ? GLU_GELU_TANH : GLU_SILU};
     return glu_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), act_ref(x, o->in2), e);
-}
-
-static int run_add(struct exec *x, const struct op *o, struct err *e) {
-    uint32_t n = x->n_row * dim_of(x, o->out);
-    struct add_args a = {.n = n, .n_b = n};
-    return add_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), act_ref(x, o->in2), e);
 }
 
 static int run_gather(struct exec *x, const struct op *o, struct err *e) {
@@ -152,8 +145,8 @@ static int run_expert_sum(struct exec *x, const struct op *o, struct err *e) {
 static int (*const runners[N_OP_KINDS])(struct exec *, const struct op *, struct err *) = {
     [OP_EMBED] = run_embed,         [OP_RMS_NORM] = run_rms_norm,   [OP_ACT_QUANT] = run_act_quant, [OP_MATMUL] = run_matmul,
     [OP_ROPE] = run_rope,           [OP_KV_WRITE] = run_kv_write,   [OP_ATTENTION] = run_attention, [OP_GLU] = run_glu,
-    [OP_ADD] = run_add,             [OP_GATHER] = run_gather,       [OP_SOFTCAP] = run_softcap,     [OP_ROUTE] = run_route,
-    [OP_MATMUL_ID] = run_matmul_id, [OP_EXPERT_SUM] = run_expert_sum,
+    [OP_GATHER] = run_gather,       [OP_SOFTCAP] = run_softcap,     [OP_ROUTE] = run_route,         [OP_MATMUL_ID] = run_matmul_id,
+    [OP_EXPERT_SUM] = run_expert_sum,
 };
 
 static int run_topk(struct exec *x, struct err *e) {

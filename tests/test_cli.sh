@@ -226,14 +226,14 @@ exec 9<>"$dir/pipe.gguf" # keeps the pipe open: who reads it waits
 interrupt "Ctrl-C while waiting for a prompt" run "$model" --raw
 interrupt "Ctrl-C while benchmarking" bench "$model" -r 100
 "$GEN" --arch llama --type F32 --n-ctx 100000 -o "$dir/long.gguf"
-interrupt "Ctrl-C while generating" run "$dir/long.gguf" --raw -p Once --temp 0 -c 50000 -n 49000
+interrupt "Ctrl-C while generating" run "$dir/long.gguf" --raw -p Once --temp 0 -c 50000 --ignore-eos
 exec 9>&-
 if command -v script >/dev/null 2>&1 && script -qec true /dev/null </dev/null >/dev/null 2>&1; then
     cat >"$dir/terminal.sh" <<EOF
 stty -a >"$dir/before"
 "$HY" run "$model" --raw -p Once -n 20 --temp 0 >/dev/null
 perl -e 'my \$pid = fork; if (!\$pid) { exec @ARGV } sleep 1; kill "INT", \$pid; waitpid \$pid, 0' \
-    "$HY" run "$dir/long.gguf" --raw -p Once --temp 0 -c 50000 -n 49000 >/dev/null
+    "$HY" run "$dir/long.gguf" --raw -p Once --temp 0 -c 50000 --ignore-eos >/dev/null
 stty -a >"$dir/after"
 EOF
     script -qec "sh $dir/terminal.sh" /dev/null </dev/null >"$dir/screen" 2>&1

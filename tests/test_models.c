@@ -447,6 +447,7 @@ static void quantizes_once(void **state) {
     struct builder b = {.p = &p, .arena = &a, .dev = dev, .memo.src = ACT_NONE};
     struct weight table = {.type = DT_F32, .n_in = 64, .n_out = 100, .n_expert = 1};
     struct weight q8 = {.type = DT_Q8_0, .n_in = 64, .n_out = 64, .n_expert = 1}, f32 = q8;
+    struct weight norm = {.type = DT_F32, .n_in = 64, .n_out = 1, .n_expert = 1};
     f32.type = DT_F32;
     enum act_fmt fmt = matmul_act_fmt(DT_Q8_0, CPU_SCALAR);
     uint32_t per_use = fmt != matmul_act_fmt(DT_F32, CPU_SCALAR);
@@ -455,7 +456,7 @@ static void quantizes_once(void **state) {
     prog_matmul(&b, &q8, x, NULL);
     prog_matmul(&b, &f32, x, NULL);
     prog_matmul(&b, &q8, x, NULL);
-    prog_add(&b, x, y);
+    prog_add_rms_norm(&b, x, y, &norm, 1e-5f);
     act z = prog_matmul(&b, &q8, x, NULL);
     uint32_t n = 0;
     for (uint32_t i = 0; i < p.n_op; i++) n += p.ops[i].kind == OP_ACT_QUANT;
@@ -463,7 +464,7 @@ static void quantizes_once(void **state) {
     assert_int_not_equal(p.ops[p.n_op - 1].in, p.ops[p.n_op - 1].out);
     assert_int_equal(p.ops[p.n_op - 1].out, z);
     assert_int_equal(b.rc, 0);
-    for (uint32_t i = 0; i < 1000; i++) prog_add(&b, x, y); /* beyond the first room */
+    for (uint32_t i = 0; i < 1000; i++) prog_softcap(&b, x, 1); /* beyond the first room */
     assert_int_equal(p.n_op, 7 + 2 * per_use + 1000);
     for (int k = 0; k < N_OP_KINDS; k++) assert_non_null(op_name((enum op_kind)k));
     device_close(dev);

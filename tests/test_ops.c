@@ -93,10 +93,15 @@ static void embed_values(void **state) {
 
 static void rms_norm_values(void **state) {
     struct ref x = F32(3, 4, 0, 0.002f), out = blank(16);
-    RUN(rms_norm_encode(cmd, &(struct rms_norm_args){.n_row = 2, .dim = 2, .eps = 0}, out, x, F32(1, 2), &support_err));
+    RUN(rms_norm_encode(cmd, &(struct rms_norm_args){.n_row = 2, .dim = 2, .eps = 0}, out, x, NONE, F32(1, 2), &support_err));
     ARE(out, 0.848528137423857, 2.26274169979695, 0, 2.82842712474619);
-    RUN(rms_norm_encode(cmd, &(struct rms_norm_args){.n_row = 1, .dim = 2, .eps = 12.5f}, x, x, NONE, &support_err));
+    RUN(rms_norm_encode(cmd, &(struct rms_norm_args){.n_row = 1, .dim = 2, .eps = 12.5f}, x, x, NONE, NONE, &support_err));
     ARE(x, 0.6, 0.8);
+    x = F32(1, 6);
+    RUN(rms_norm_encode(cmd, &(struct rms_norm_args){.n_row = 1, .dim = 2, .eps = 12.5f}, out, x,
+                        F32(2, -2), F32(1, 2), &support_err));
+    ARE(x, 3, 4); /* keeps the sum */
+    ARE(out, 0.6, 1.6);
 }
 
 static const struct rope_args rope4 = {.n_tok = 1, .n_head = 1, .head_dim = 4, .n_rot = 4, .mode = ROPE_NORMAL,
@@ -267,7 +272,9 @@ static void refusals(void **state) {
     REFUSED(scale_encode(cmd, &(struct scale_args){.n = 1}, ref_at(four, 2), four, &support_err), ERR_ARG, "multiple of 4");
     REFUSED(scale_encode(cmd, &(struct scale_args){.n = 1}, ref_at(four, 1024), four, &support_err), ERR_ARG, "1024");
     REFUSED(add_encode(cmd, &(struct add_args){.n = 4, .n_b = 3}, four, four, four, &support_err), ERR_ARG, "add", "3");
-    REFUSED(rms_norm_encode(cmd, &(struct rms_norm_args){.n_row = 1}, four, four, NONE, &support_err), ERR_ARG, "0");
+    REFUSED(rms_norm_encode(cmd, &(struct rms_norm_args){.n_row = 1}, four, four, NONE, NONE, &support_err), ERR_ARG, "0");
+    REFUSED(rms_norm_encode(cmd, &(struct rms_norm_args){.n_row = 1, .dim = 4}, four, four, four, NONE, &support_err), ERR_ARG,
+            "sum");
     rope.n_rot = 3;
     REFUSED(rope_encode(cmd, &rope, four, four, NONE, &support_err), ERR_ARG, "rope", "3 of 4");
     rope.n_rot = 6;

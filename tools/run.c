@@ -16,6 +16,7 @@ struct run {
     struct detok *detok;
     struct tokens prompt;
     uint32_t seq, n_most; /* n_most: tokens to generate at most; 0: until the model ends or the context is full */
+    bool ignore_end;      /* go on when the model ends */
     uint32_t n_best;      /* of each row that the sampler needs; 0: the whole row */
     uint32_t n_gen;
     double prompt_s, gen_s;
@@ -25,7 +26,7 @@ struct run {
 struct run_args {
     const char *model, *text, *file;
     uint32_t n_most;
-    bool raw, stats;
+    bool raw, stats, ignore_end;
     struct sampler_params sampling;
 };
 
@@ -52,7 +53,7 @@ static int generate(struct run *r, float *logits) {
         r->logits_hash = XXH3_64bits(logits, info->n_vocab * sizeof *logits);
         int32_t id = pick(r, logits);
         if (id < 0) return cli_fail((err_set(&e, ERR_FORMAT, "the model computes no usable logits (they are NaN); its weights are damaged"), &e));
-        if (tokenizer_is_eog(r->tok, id)) break;
+        if (tokenizer_is_eog(r->tok, id) && !r->ignore_end) break;
         sampler_accept(r->sampler, id);
         r->n_gen++;
         if (!emit(r, detok_push(r->detok, id))) return EXIT_FAILED;
@@ -133,6 +134,7 @@ static int run_model(struct run *r, const struct run_args *a) {
     if (rc) return cli_fail(&e);
     r->prompt_s = (double)(clock_ns() - t0) / 1e9;
     r->n_most = a->n_most;
+    r->ignore_end = a->ignore_end;
     int code = generate(r, logits);
     if (a->stats && code != EXIT_FAILED) print_stats(r);
     return code;
@@ -147,6 +149,7 @@ int cmd_run(int argc, char **argv) {
         {"-f", OPT_STR, &a.file, "FILE", "a file with the prompt (neither -p nor -f: standard input)", 0, 0},
         {"-n", OPT_U32, &a.n_most, "N", "write at most N tokens (until the model ends)", 1, UINT32_MAX},
         {"--raw", OPT_FLAG, &a.raw, NULL, "the prompt as it is, with no chat template", 0, 0},
+        {"--ignore-eos", OPT_FLAG, &a.ignore_end, NULL, "go on when the model ends its text", 0, 0},
         {"--temp", OPT_F32, &s->temperature, "X", "temperature; 0 takes the likeliest token (0.8)", 0, 100},
         {"--top-k", OPT_U32, &s->top_k, "N", "of the N likeliest tokens; 0: all (40)", 0, UINT32_MAX},
         {"--top-p", OPT_F32, &s->top_p, "X", "of the likeliest that together have this probability (0.95)", 0, 1},
