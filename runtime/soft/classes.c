@@ -99,6 +99,8 @@ static Class register_class(const char *super, const char *name) {
 /* libobjc never frees its tables. Read by the leak checker, where there is one. */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void) { return "leak:libobjc.so\n"; }
+const char *__lsan_default_options(void);
+const char *__lsan_default_options(void) { return "print_suppressions=0"; }
 
 __attribute__((constructor)) static void register_classes(void) {
     for (uint32_t k = 0; k < SOFT_N_KIND; k++) {
