@@ -43,7 +43,7 @@ endif
 ifneq ($(filter x86_64 amd64,$(UNAME_M)),)
 ISAS := scalar avx2 avx512
 else ifneq ($(filter aarch64 arm64,$(UNAME_M)),)
-ISAS := scalar neon
+ISAS := scalar neon neon_i8mm
 else
 ISAS := scalar
 endif
@@ -51,6 +51,7 @@ ISA_scalar :=
 ISA_avx2 := -mavx2 -mfma -mf16c
 ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512bf16 -mfma -mf16c -mprefer-vector-width=512
 ISA_neon := -march=armv8.2-a+fp16+dotprod
+ISA_neon_i8mm := -march=armv8.2-a+fp16+dotprod+i8mm -DISA_neon=1
 
 DIRS := runtime gguf io kernels models models/tokenizer models/chat sched
 LIB_SRC := $(wildcard $(addsuffix /*.c,$(DIRS)))

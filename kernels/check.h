@@ -60,7 +60,8 @@ struct check_op {
 
 #define CHECK_OPS(X)                                                                               \
     X(embed) X(rms_norm) X(rope) X(kv_write) X(attention) X(glu) X(add) X(scale) X(softcap)        \
-    X(route) X(expert_sum) X(gather_rows) X(topk) X(act_quant) X(matmul) X(matmul_id)
+    X(route) X(expert_sum) X(gather_rows) X(topk) X(act_quant) X(matmul) X(matmul_id)                  \
+    X(matmul_glu)
 
 #define X(op) extern const struct check_op op##_check;
 CHECK_OPS(X)

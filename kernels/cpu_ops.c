@@ -21,11 +21,14 @@ static const struct cpu_ops avx2_ops = {CPU_OPS(X)};
 static const struct cpu_ops avx512_ops = {CPU_OPS(X)};
 #undef X
 #elif defined(__aarch64__)
-#define X(op) DECLARE(neon, op)
+#define X(op) DECLARE(neon, op) DECLARE(neon_i8mm, op)
 CPU_OPS(X)
 #undef X
 #define X(op) TABLE(neon, op)
 static const struct cpu_ops neon_ops = {CPU_OPS(X)};
+#undef X
+#define X(op) TABLE(neon_i8mm, op)
+static const struct cpu_ops neon_i8mm_ops = {CPU_OPS(X)};
 #undef X
 #endif
 
@@ -36,6 +39,7 @@ const struct cpu_ops *cpu_ops(enum cpu_isa isa) {
     case CPU_AVX512: return &avx512_ops;
 #elif defined(__aarch64__)
     case CPU_NEON: return &neon_ops;
+    case CPU_NEON_I8MM: return &neon_i8mm_ops;
 #endif
     default: return &scalar_ops;
     }

@@ -15,5 +15,8 @@ ARGS_ASSERT(glu_args, 8);
 
 #ifndef __METAL_VERSION__
 int glu_encode(struct cmd *c, const struct glu_args *a, struct ref out, struct ref gate, struct ref up, struct err *e);
+double glu_ref_act(uint32_t act, double x);
+/* By how much out may be off of what exact arithmetic makes of gate and up. */
+double glu_ref_limit(uint32_t act, enum device_kind d, double gate, double up, double out);
 void glu_ref(const struct glu_args *a, const float *gate, const float *up, double *out);
 #endif

@@ -1,5 +1,3 @@
-#include <math.h>
-
 #include "kernels/check.h"
 #include "kernels/glu.h"
 
@@ -32,20 +30,12 @@ static int encode(struct check *k, struct cmd *cmd, uint32_t first, uint32_t n, 
     return glu_encode(cmd, &a, ref_at(k->out, at), ref_at(k->in[0], at), ref_at(k->in[1], at), e);
 }
 
-/* silu: e^-x, the sum, the quotient, the product (1 each): on the CPU 6 eps of the result. Where e^-x
- * leaves the range (x < -88.7) the result becomes 0 instead of less than 1e-36 |up|.
- * gelu: the argument t takes 4 roundings and then tanh; in 1 + tanh that is tanh's own + 4 |t| sech^2 t < 2 eps of 1, not of
- * the sum, so x up / 2 scales it; the products add 4 eps of the result. */
 static void oracle(struct check *k) {
     const float *gate = ref_host(k->in[0]), *up = ref_host(k->in[1]);
     const struct glu_args *a = (struct glu_args *)k->args;
-    double exp_eps = check_exp_eps(device_kind(k->dev)), tanh_eps = check_tanh_eps(device_kind(k->dev));
     glu_ref(a, gate, up, k->want);
-    for (uint64_t i = 0; i < k->n_out; i++) {
-        double half = fabs((double)gate[i] * (double)up[i]) / 2, rest = fabs((double)up[i]) * 1e-36;
-        k->limit[i] = a->act == GLU_SILU ? fabs(k->want[i]) * (exp_eps + 3) * CHECK_EPS + rest
-                                         : (fabs(k->want[i]) * 4 + half * (tanh_eps + 2)) * CHECK_EPS;
-    }
+    for (uint64_t i = 0; i < k->n_out; i++)
+        k->limit[i] = glu_ref_limit(a->act, device_kind(k->dev), (double)gate[i], (double)up[i], k->want[i]);
 }
 
 const struct check_op glu_check = {"glu", CHECK_CASES(cases), build, encode, oracle, NULL};

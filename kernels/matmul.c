@@ -26,17 +26,18 @@ int matmul_check_weights(const char *op, uint32_t w_type, uint32_t n_in, struct 
 }
 
 /* Weights lie as files have them: at even addresses. */
-static int check_w(const struct matmul_args *a, struct ref w, struct err *e) {
+int matmul_check_w(const char *op, const struct matmul_args *a, struct ref w, struct err *e) {
+    int rc = matmul_check_weights(op, a->w_type, a->n_in, e);
+    if (rc) return rc;
     uint64_t need = op_bytes(dtype_bytes((enum dtype)a->w_type, a->n_in), a->n_out, 1, 1);
     if (!w.buf || w.off > w.buf->size_bytes || need > w.buf->size_bytes - w.off)
-        return err_set(e, ERR_ARG, "matmul: w needs %llu bytes that its buffer does not have", (unsigned long long)need);
+        return err_set(e, ERR_ARG, "%s: w needs %llu bytes that its buffer does not have", op, (unsigned long long)need);
     return ERR_OK;
 }
 
 int matmul_encode(struct cmd *c, const struct matmul_args *a, struct ref y, struct ref x, struct ref w, struct ref bias,
                   struct err *e) {
-    int rc = matmul_check_weights("matmul", a->w_type, a->n_in, e);
-    if (!rc) rc = check_w(a, w, e);
+    int rc = matmul_check_w("matmul", a, w, e);
     if (rc) return rc;
     struct device *d = cmd_device(c);
     const struct operand v[] = {

@@ -13,12 +13,13 @@
  * 32-token tile at about 6 slots per expert; less, since few experts are near the mean. Not measured either. */
 #define ID_VEC_SLOTS 4
 
-enum { VEC1, VEC2, VEC4, VEC8, MAT, ID_VEC, ID_MAT, N_FORM };
+enum { VEC1, VEC2, VEC4, VEC8, MAT, ID_VEC, ID_MAT, GLU1, GLU2, GLU4, GLU8, N_FORM };
 
 static const char *const kernels[DT_MAX][N_FORM] = {
 #define X(t)                                                                                       \
     [DT_##t] = {"matmul_vec1_" #t, "matmul_vec2_" #t, "matmul_vec4_" #t, "matmul_vec8_" #t,        \
-                "matmul_mat_" #t, "matmul_id_vec_" #t, "matmul_id_mat_" #t},
+                "matmul_mat_" #t, "matmul_id_vec_" #t, "matmul_id_mat_" #t,                                \
+                "matmul_glu1_" #t, "matmul_glu2_" #t, "matmul_glu4_" #t, "matmul_glu8_" #t},
     X(F32) X(F16) X(BF16) X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K)
     X(IQ4_NL) X(IQ4_XS) X(MXFP4)
 #undef X
@@ -28,6 +29,12 @@ static uint32_t div_up(uint32_t n, uint32_t by) { return n / by + (n % by != 0);
 
 /* Whether the mat form's tiles are float, not half. */
 static bool is_float(uint32_t w_type) { return w_type == DT_F32; }
+
+static int check_align(uint32_t w_type, struct ref w, struct err *e) {
+    uint32_t align = w_type == DT_F32 ? 4 : 2;
+    if (w.off % align == 0) return ERR_OK;
+    return err_set(e, ERR_ARG, "matmul: w is at byte %llu, not a multiple of %u", (unsigned long long)w.off, align);
+}
 
 static int encode(struct cmd *c, uint32_t w_type, uint32_t form, const void *args, size_t args_bytes, const struct ref *bind,
                   uint32_t n_bind, uint32_t gx, uint32_t gy, struct err *e) {
@@ -42,12 +49,24 @@ static int encode(struct cmd *c, uint32_t w_type, uint32_t form, const void *arg
     return mtl_encode(c, &call, e);
 }
 
+int matmul_glu_metal(struct cmd *c, const struct matmul_glu_args *a, const struct ref *bind, struct err *e) {
+    uint32_t n = a->n_tok, form = n <= 1 ? GLU1 : n <= 2 ? GLU2 : n <= 4 ? GLU4 : GLU8;
+    const struct mtl_const consts[] = {{0, MTL_CONST_BOOL, bind[4].buf != NULL}, {1, MTL_CONST_BOOL, bind[5].buf != NULL}};
+    const struct mtl_call call = {
+        .kernel = kernels[a->w_type][form], .consts = consts, .n_const = 2, .args = a, .args_bytes = sizeof *a, .bind = bind,
+        .n_bind = 6, .groups = {n ? div_up(a->n_out, MM_VEC_SIMD * (uint32_t)MM_VEC_ROWS(n) / 2) : 0, 1, 1},
+        .threads = {MM_VEC_SIMD * 32, 1, 1}};
+    int rc = check_align(a->w_type, bind[2], e);
+    if (!rc) rc = check_align(a->w_type, bind[3], e);
+    return rc ? rc : mtl_encode(c, &call, e);
+}
+
 bool matmul_metal_is_mat(uint32_t n_tok) { return n_tok > VEC_TOK; }
 
 int matmul_metal(struct cmd *c, const struct matmul_args *a, const struct ref *bind, struct err *e) {
-    uint32_t n = a->n_tok, gx, gy = 1, form, align = a->w_type == DT_F32 ? 4 : 2;
-    if (bind[2].off % align)
-        return err_set(e, ERR_ARG, "matmul: w is at byte %llu, not a multiple of %u", (unsigned long long)bind[2].off, align);
+    uint32_t n = a->n_tok, gx, gy = 1, form;
+    int rc = check_align(a->w_type, bind[2], e);
+    if (rc) return rc;
     if (matmul_metal_is_mat(n)) {
         form = MAT, gx = div_up(n, MM_MAT_TOK), gy = div_up(a->n_out, MM_MAT_ROWS);
     } else {

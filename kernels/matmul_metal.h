@@ -4,6 +4,7 @@
  * it comes from memory. Mat: a threadgroup of MM_MAT_THREADS computes a tile of MM_MAT_ROWS rows by MM_MAT_TOK tokens with
  * simdgroup matrices; W is decoded once per tile. A value's bits depend on its row of x and of W and on the form alone. */
 #pragma once
+#include "kernels/matmul_glu.h"
 #include "kernels/matmul_id.h"
 
 #ifndef __METAL_VERSION__
@@ -11,6 +12,9 @@
 int matmul_metal(struct cmd *c, const struct matmul_args *a, const struct ref *bind, struct err *e);
 /* bind: y, x, table, lists or ids, bias. */
 int matmul_id_metal(struct cmd *c, const struct matmul_id_args *a, const struct ref *bind, bool listed, struct err *e);
+
+/* The fused matmul_glu_encode, for tokens of the vec form. bind: y, x, gate, up, gate's bias, up's bias. */
+int matmul_glu_metal(struct cmd *c, const struct matmul_glu_args *a, const struct ref *bind, struct err *e);
 
 /* Which form n_tok tokens go by. */
 bool matmul_metal_is_mat(uint32_t n_tok);

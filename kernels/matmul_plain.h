@@ -1,5 +1,5 @@
-/* Private to matmul_rows_cpu: quantized weights times 8-bit activations, for the instruction sets without
- * panels of their own. Four rows are unpacked at a time, block by block, and meet every token.
+/* Private to matmul_rows_cpu: quantized weights times few 8-bit activations (scalar: times any number). Four rows
+ * are unpacked at a time, block by block, and meet every token; matmul_gemm.h is for many.
  *
  * The order of arithmetic is that of matmul.h; only the integer sums differ by instruction set. */
 #pragma once

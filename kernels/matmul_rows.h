@@ -26,12 +26,14 @@ struct mm_job {
 /* Rows begin..end-1. scratch: MM_SCRATCH_BYTES, 64-byte aligned. */
 typedef void mm_rows_fn(const struct mm_job *j, uint32_t begin, uint32_t end, unsigned char *scratch);
 #define MM_SCRATCH_BYTES (1u << 20)
-extern mm_rows_fn mm_rows_scalar, mm_rows_avx2, mm_rows_avx512, mm_rows_neon;
+extern mm_rows_fn mm_rows_scalar, mm_rows_avx2, mm_rows_avx512, mm_rows_neon, mm_rows_neon_i8mm;
 
 #if defined(ISA_avx512)
 #define ISA_ENUM CPU_AVX512
 #elif defined(ISA_avx2)
 #define ISA_ENUM CPU_AVX2
+#elif defined(ISA_neon_i8mm)
+#define ISA_ENUM CPU_NEON_I8MM
 #elif defined(ISA_neon)
 #define ISA_ENUM CPU_NEON
 #else
@@ -43,3 +45,5 @@ extern mm_rows_fn mm_rows_scalar, mm_rows_avx2, mm_rows_avx512, mm_rows_neon;
 static inline uint32_t mm_quarter(uint32_t begin, uint32_t end) { return (end - begin + 3) / 4; }
 
 int matmul_check_weights(const char *op, uint32_t w_type, uint32_t n_in, struct err *e);
+/* And that w holds all rows. */
+int matmul_check_w(const char *op, const struct matmul_args *a, struct ref w, struct err *e);

@@ -48,6 +48,30 @@ TYPE(Q6_K, true)
 TYPE(IQ4_XS, true)
 
 _Static_assert(sizeof(struct gemm_scratch) <= MM_SCRATCH_BYTES, "scratch");
+#elif defined(ISA_avx2) || defined(ISA_neon)
+#include "kernels/matmul_gemm.h"
+
+#define TYPE(t)                                                                                                    \
+    static __attribute__((noinline)) void gemm_##t(const struct mm_job *j, uint32_t b, uint32_t e, unsigned char *s) { \
+        gemm_rows(DT_##t, j, b, e, (struct gemm_scratch *)(void *)s);                                              \
+    }                                                                                                              \
+    static void rows_##t(const struct mm_job *j, uint32_t b, uint32_t e, unsigned char *s) {                       \
+        if (j->n_tok <= PLAIN_TOK(DT_##t)) plain_rows(DT_##t, j, b, e, s);                                                 \
+        else for (uint32_t r = b; r < e; r += GEMM_ROWS) gemm_##t(j, r, e - r < GEMM_ROWS ? e : r + GEMM_ROWS, s); \
+    }
+TYPE(Q4_0)
+TYPE(Q4_1)
+TYPE(Q5_0)
+TYPE(Q5_1)
+TYPE(Q8_0)
+TYPE(IQ4_NL)
+TYPE(MXFP4)
+TYPE(Q2_K)
+TYPE(Q3_K)
+TYPE(Q4_K)
+TYPE(Q5_K)
+TYPE(Q6_K)
+TYPE(IQ4_XS)
 #else
 #include "kernels/matmul_plain.h"
 #define X(t) static void rows_##t(const struct mm_job *j, uint32_t b, uint32_t e, unsigned char *s) { plain_rows(DT_##t, j, b, e, s); }

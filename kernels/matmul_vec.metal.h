@@ -30,24 +30,28 @@ static METAL_FUNC float dot16(thread const chunk &w, thread const x16 &x) {
     return sum4(s);
 }
 
-/* Rows first.. of w (row 0 of n_row) times n_tok rows of x; bias and y are those of row 0 and token 0. */
+template <int NR> struct w_rows {
+    device const uchar *at[NR];
+};
+template <int NT, int NR> struct vec_sums {
+    vec<float, NR> at[NT];
+};
+
+/* The sums of NR rows of W times n_tok rows of x, in every lane. */
 template <typename W, int NT, int NR>
-static METAL_FUNC void vec_rows(uint n_tok, uint n_in, uint n_row, uint first, device float *y, device const float *x,
-                            device const uchar *w, device const float *bias, ushort lane) {
-    device const uchar *row[NR];
-    for (int r = 0; r < NR; r++) row[r] = w_row<W>(w, min(first + r, n_row - 1), n_in);
-    vec<float, NR> acc[NT];
-    for (int t = 0; t < NT; t++) acc[t] = vec<float, NR>(0.0f);
+static METAL_FUNC void sum_rows(uint n_tok, uint n_in, thread const w_rows<NR> &rows, device const float *x, ushort lane,
+                                thread vec_sums<NT, NR> &o) {
+    for (int t = 0; t < NT; t++) o.at[t] = vec<float, NR>(0.0f);
     for (uint c = lane; c < n_in / 16; c += 32) {
         chunk k[NR];
-        for (int r = 0; r < NR; r++) W::unpack(row[r], c, k[r]);
+        for (int r = 0; r < NR; r++) W::unpack(rows.at[r], c, k[r]);
         for (int t = 0; t < NT; t++) {
             if (NT > 1 && (uint)t >= n_tok) break;
             x16 v;
             load_x<W::minimum>(x + (ulong)t * n_in, c, v);
             for (int r = 0; r < NR; r++) {
-                acc[t][r] = fma(k[r].d, dot16(k[r], v), acc[t][r]);
-                if (W::minimum) acc[t][r] = fma(k[r].m, v.sum, acc[t][r]);
+                o.at[t][r] = fma(k[r].d, dot16(k[r], v), o.at[t][r]);
+                if (W::minimum) o.at[t][r] = fma(k[r].m, v.sum, o.at[t][r]);
             }
         }
     }
@@ -55,12 +59,23 @@ static METAL_FUNC void vec_rows(uint n_tok, uint n_in, uint n_row, uint first, d
     if (W::tail && last < n_in)
         for (int t = 0; t < NT; t++)
             for (int r = 0; r < NR; r++)
-                if ((uint)t < n_tok) acc[t][r] = fma(w_one<W>(row[r], last), x[(ulong)t * n_in + last], acc[t][r]);
+                if ((uint)t < n_tok) o.at[t][r] = fma(w_one<W>(rows.at[r], last), x[(ulong)t * n_in + last], o.at[t][r]);
+    for (int t = 0; t < NT; t++)
+        if ((uint)t < n_tok) o.at[t] = simd_sum(o.at[t]);
+}
+
+/* Rows first.. of w (row 0 of n_row) times n_tok rows of x; bias and y are those of row 0 and token 0. */
+template <typename W, int NT, int NR>
+static METAL_FUNC void vec_rows(uint n_tok, uint n_in, uint n_row, uint first, device float *y, device const float *x,
+                            device const uchar *w, device const float *bias, ushort lane) {
+    w_rows<NR> rows;
+    for (int r = 0; r < NR; r++) rows.at[r] = w_row<W>(w, min(first + r, n_row - 1), n_in);
+    vec_sums<NT, NR> s;
+    sum_rows<W, NT, NR>(n_tok, n_in, rows, x, lane, s);
     for (int t = 0; t < NT; t++) {
         if ((uint)t >= n_tok) break;
-        const vec<float, NR> total = simd_sum(acc[t]);
         for (int r = 0; r < NR; r++)
-            if (lane == r && first + r < n_row) y[(ulong)t * n_row + first + r] = total[r] + (has_bias ? bias[first + r] : 0.0f);
+            if (lane == r && first + r < n_row) y[(ulong)t * n_row + first + r] = s.at[t][r] + (has_bias ? bias[first + r] : 0.0f);
     }
 }
 

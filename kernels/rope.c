@@ -5,7 +5,7 @@
 #include "kernels/cpu_ops.h"
 #include "runtime/metal.h"
 
-static int check_args(const struct rope_args *a, struct err *e) {
+int rope_check_args(const struct rope_args *a, struct err *e) {
     if (a->n_rot % 2 || a->n_rot > a->head_dim)
         return err_set(e, ERR_ARG, "rope: cannot rotate %u of %u elements; it takes an even number, at most all",
                        a->n_rot, a->head_dim);
@@ -32,7 +32,10 @@ static uint64_t turn_fraction(double radians) {
     return (uint64_t)ldexp(turns - floor(turns), 64);
 }
 
-static void metal_args(const struct rope_args *a, struct rope_metal_args *out) {
+int rope_metal_fill(const struct rope_args *a, struct rope_metal_args *out, struct err *e) {
+    if (a->n_rot / 2 > ROPE_METAL_MAX_PAIR)
+        return err_set(e, ERR_UNSUPPORTED, "rope: %u rotated elements per head, at most %u are supported on metal", a->n_rot,
+                       2 * ROPE_METAL_MAX_PAIR);
     double low = 0, high = 0, freq = 1, step = a->n_rot ? pow((double)a->freq_base, -2.0 / a->n_rot) : 1;
     *out = (struct rope_metal_args){.n_head = a->n_head, .head_dim = a->head_dim, .n_rot = a->n_rot, .mode = a->mode,
                                     .stretch = a->attn_factor};
@@ -45,14 +48,13 @@ static void metal_args(const struct rope_args *a, struct rope_metal_args *out) {
         double ramp = fmin(1, fmax(0, (i - low) / fmax(0.001, high - low))), mix = (double)a->ext_factor * (1 - ramp);
         out->turn[i] = turn_fraction(freq * ((double)a->freq_scale * (1 - mix) + mix));
     }
+    return ERR_OK;
 }
 
 static int encode_metal(struct cmd *c, const struct rope_args *a, const struct operand *v, struct err *e) {
-    if (a->n_rot / 2 > ROPE_METAL_MAX_PAIR)
-        return err_set(e, ERR_UNSUPPORTED, "rope: %u rotated elements per head, at most %u are supported on metal", a->n_rot,
-                       2 * ROPE_METAL_MAX_PAIR);
     struct rope_metal_args args;
-    metal_args(a, &args);
+    int rc = rope_metal_fill(a, &args, e);
+    if (rc) return rc;
     const struct mtl_const has_factors = {0, MTL_CONST_BOOL, v[2].ref.buf != NULL};
     const struct mtl_call call = {
         .kernel = "rope", .consts = &has_factors, .n_const = 1, .args = &args, .args_bytes = sizeof args,
@@ -62,7 +64,7 @@ static int encode_metal(struct cmd *c, const struct rope_args *a, const struct o
 
 int rope_encode(struct cmd *c, const struct rope_args *a, struct ref x, struct ref pos, struct ref freq_factors,
                 struct err *e) {
-    int rc = check_args(a, e);
+    int rc = rope_check_args(a, e);
     if (rc) return rc;
     const struct operand v[] = {{"x", x, op_bytes(4, a->n_tok, a->n_head, a->head_dim)},
                                 {"pos", pos, op_bytes(4, a->n_tok, 1, 1)},

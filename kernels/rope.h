@@ -41,5 +41,10 @@ ARGS_ASSERT(rope_metal_args, 24 + 8 * ROPE_METAL_MAX_PAIR);
 #ifndef __METAL_VERSION__
 int rope_encode(struct cmd *c, const struct rope_args *a, struct ref x, struct ref pos, struct ref freq_factors,
                 struct err *e);
+int rope_check_args(const struct rope_args *a, struct err *e);
+/* ERR_UNSUPPORTED when the pairs are too many for Metal. */
+int rope_metal_fill(const struct rope_args *a, struct rope_metal_args *out, struct err *e);
+/* ref: what comes out; limit: by how much a device may be off. */
+void rope_ref_limit(const struct rope_args *a, enum device_kind d, const float *x, double *limit);
 void rope_ref(const struct rope_args *a, const float *x, const int32_t *pos, const float *freq_factors, double *out);
 #endif

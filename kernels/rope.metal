@@ -2,69 +2,20 @@
  *
  * Called by rope_encode. Grid: x threadgroups of 64 threads over the rotated pairs, y tokens, z groups of ROPE_HEADS heads. A
  * thread computes one angle and turns its pair in each of its heads. Moves 8 bytes an element; about 60 operations an
- * angle and 6 a pair.
- *
- * Angles are counted in turns and never leave integers: the host gives each pair's turns per position as a fraction of
- * 2^64, the product with the position wraps around at whole turns, and the top 2 bits of what is left (rounded) are the
- * quadrant. The rest, at most 1/8 turn, becomes a float and a float that it lacks. The angle is off by less
- * than 1e-9 for positions up to a million (the host's double frequencies, 2^-53 each, are what is left of it; freq_factors
- * add 2^-60), cosine and sine by less than 0.9 * 2^-24. Then a product, a fma and, with m != 1, a product. */
-#include <metal_stdlib>
-#include "kernels/rope.h"
-using namespace metal;
-
-constant bool has_factors [[function_constant(0)]];
-
-/* The upper 64 bits of a * b, at most 2 too small. */
-static inline ulong high_product(ulong a, ulong b) {
-    const ulong a0 = a & 0xffffffffu, a1 = a >> 32, b0 = b & 0xffffffffu, b1 = b >> 32;
-    return a1 * b1 + ((a1 * b0) >> 32) + ((a0 * b1) >> 32);
-}
-
-/* turn / f for f > 0: f is m * 2^e with m in [1, 2), and 1 / m is summed up from three floats, each the quotient of what
- * the ones before left over (exact by fma). */
-static inline ulong divide_turn(ulong turn, float f) {
-    const uint bits = as_type<uint>(f);
-    const int e = (int)(bits >> 23 & 255) - 127;
-    const float m = as_type<float>((bits & 0x7fffff) | 0x3f800000);
-    const float g0 = 1.0f / m, r0 = fma(-m, g0, 1.0f), g1 = r0 / m, r1 = fma(-m, g1, r0), g2 = r1 / m;
-    const float unit = 9223372036854775808.0f; // 2^63
-    const ulong inverse = (ulong)(g0 * unit) + (ulong)(long)(g1 * unit) + (ulong)(long)(g2 * unit);
-    const ulong quotient = high_product(turn, inverse);
-    if (e >= 0) return e > 62 ? 0 : quotient >> e << 1;
-    return e < -62 ? 0 : quotient << 1 << -e;
-}
-
-/* (cos, sin) of an angle in turns / 2^64. */
-static inline float2 cos_sin(ulong turn) {
-    const uint t = (uint)(turn >> 32), quadrant = (t + 0x20000000u) >> 30;
-    const int rest = (int)(t - (quadrant << 30)); // -2^29 .. 2^29
-    const float radian = 0x1.921fb6p-30f, radian_lo = -0x1.777a5cp-55f; // 2 pi / 2^32
-    const float small = (float)(rest & 255), big = (float)(rest - (rest & 255)); // both exact
-    const float r = big * radian, y = r * r;
-    const float lack = fma(big, radian, -r) + fma(big, radian_lo, small * radian);
-    // Interpolated at the Chebyshev points of y in [0, (pi/4)^2]: off by less than 2^-27.
-    const float s0 = r * y * fma(fma(-0.000195878657f, y, 0.00833274815f), y, -0.166666647f);
-    const float h = 0.5f * y, w = 1.0f - h;
-    const float c0 = ((1.0f - w) - h) + y * y * fma(fma(2.45479169e-05f, y, -0.00138883029f), y, 0.0416666647f);
-    const float s = r + fma(lack, w + c0, s0), c = w + fma(-lack, r + s0, c0);
-    const float2 turned = quadrant & 1 ? float2(-s, c) : float2(c, s);
-    return quadrant & 2 ? -turned : turned;
-}
+ * angle and 6 a pair. The angles: rope.metal.h. */
+#include "kernels/rope.metal.h"
 
 kernel void rope(constant rope_metal_args &a [[buffer(0)]], device float *x [[buffer(1)]], device const int *pos [[buffer(2)]],
                  device const float *freq_factors [[buffer(3)]], uint3 at [[thread_position_in_grid]]) {
     const uint i = at.x, n_pair = a.n_rot / 2;
     if (i >= n_pair) return;
-    ulong turn = a.turn[i];
-    if (has_factors) turn = divide_turn(turn, freq_factors[i]);
-    const float2 cs = cos_sin(turn * (ulong)(long)pos[at.y]) * a.stretch;
+    const float2 cs = turn_of(a, i, pos[at.y], freq_factors);
     const uint u = a.mode == ROPE_NORMAL ? 2 * i : i, v = a.mode == ROPE_NORMAL ? 2 * i + 1 : i + n_pair;
     const uint first = at.z * ROPE_HEADS, last = min(first + ROPE_HEADS, a.n_head);
     device float *head = x + ((ulong)at.y * a.n_head + first) * a.head_dim;
     for (uint h = first; h < last; h++, head += a.head_dim) {
         const float p = head[u], q = head[v];
-        head[u] = fma(p, cs.x, -(q * cs.y));
-        head[v] = fma(p, cs.y, q * cs.x);
+        head[u] = turned_first(p, q, cs);
+        head[v] = turned_second(p, q, cs);
     }
 }

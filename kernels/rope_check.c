@@ -44,23 +44,11 @@ static int encode(struct check *k, struct cmd *cmd, uint32_t first, uint32_t n, 
                        k->in[2], e);
 }
 
-/* Cosine and sine are rounded once, products and sum too: 3 eps of m (|u| + |v|). The angle is
- * off by less than 1e-9 for positions up to a million (rope_cpu.c, rope.metal). What is not rotated is exact.
- * Metal: cosine and sine are off by 0.9 eps of 1, by 1 of themselves more where m is not 1; then a product and
- * a fma: with u at most 0.9 + 2 |cos|, with v 0.9 + 2 |sin|, 3 again, and 4 with m. */
 static void oracle(struct check *k) {
     const struct rope_args *a = (struct rope_args *)k->args;
     const float *x = ref_host(k->in[0]);
     rope_ref(a, x, ref_host(k->in[1]), ref_host(k->in[2]), k->want);
-    double m = (double)a->attn_factor * (a->ext_factor != 0 ? 1 - 0.1 * log((double)a->freq_scale) : 1);
-    double share = (device_kind(k->dev) == DEVICE_METAL && m != 1 ? 4 : 3) * CHECK_EPS + 1e-9;
-    for (uint64_t i = 0; i < k->n_out; i++) {
-        uint64_t in_head = i % a->head_dim, half = a->n_rot / 2;
-        if (in_head >= a->n_rot) continue;
-        uint64_t partner = a->mode == ROPE_NORMAL ? in_head ^ 1 : in_head < half ? in_head + half : in_head - half;
-        uint64_t other = i - in_head + partner;
-        k->limit[i] = m * (fabs((double)x[i]) + fabs((double)x[other])) * share;
-    }
+    rope_ref_limit(a, device_kind(k->dev), x, k->limit);
 }
 
 const struct check_op rope_check = {"rope", CHECK_CASES(cases), build, encode, oracle, NULL};

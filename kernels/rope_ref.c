@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "kernels/check.h"
+
 static double pair_dim(const struct rope_args *a, float beta) {
     return a->n_rot * log(a->n_ctx_orig / (2 * M_PI * (double)beta)) / (2 * log((double)a->freq_base));
 }
@@ -36,4 +38,21 @@ void rope_ref(const struct rope_args *a, const float *x, const int32_t *pos, con
                 out[iv] = m * (u * sin(g) + v * cos(g));
             }
         }
+}
+
+/* Cosine and sine are rounded once, products and sum too: 3 eps of m (|u| + |v|). The angle is
+ * off by less than 1e-9 for positions up to a million (rope_turn.h, rope.metal.h). What is not rotated is exact.
+ * Metal: cosine and sine are off by 0.9 eps of 1, by 1 of themselves more where m is not 1; then a product and
+ * a fma: with u at most 0.9 + 2 |cos|, with v 0.9 + 2 |sin|, 3 again, and 4 with m. */
+void rope_ref_limit(const struct rope_args *a, enum device_kind d, const float *x, double *limit) {
+    double m = (double)a->attn_factor * (a->ext_factor != 0 ? 1 - 0.1 * log((double)a->freq_scale) : 1);
+    double share = (d == DEVICE_METAL && m != 1 ? 4 : 3) * CHECK_EPS + 1e-9;
+    for (uint64_t i = 0, n = (uint64_t)a->n_tok * a->n_head * a->head_dim; i < n; i++) {
+        uint64_t in_head = i % a->head_dim, half = a->n_rot / 2;
+        limit[i] = 0;
+        if (in_head >= a->n_rot) continue;
+        uint64_t partner = a->mode == ROPE_NORMAL ? in_head ^ 1 : in_head < half ? in_head + half : in_head - half;
+        uint64_t other = i - in_head + partner;
+        limit[i] = m * (fabs((double)x[i]) + fabs((double)x[other])) * share;
+    }
 }

@@ -127,10 +127,12 @@ void prog_rope(struct builder *b, act x, const struct rope_spec *r, const struct
     touched(b, x);
 }
 
-void prog_kv_write(struct builder *b, act k, act v) {
+void prog_kv_write(struct builder *b, act k, act v, const struct rope_spec *r, const struct weight *freq_factors) {
     struct op *o = push_op(b, OP_KV_WRITE);
     o->in = k;
     o->in2 = v;
+    o->w = *freq_factors;
+    o->rope = *r;
 }
 
 act prog_attention(struct builder *b, act q, uint32_t dim_out, float scale, float softcap, uint32_t window) {
@@ -151,6 +153,27 @@ void prog_glu(struct builder *b, act gate, act up, bool gelu) {
     o->glu.gelu = gelu;
     o->glu.dim = dim_of(b, gate);
     touched(b, gate);
+}
+
+act prog_gated(struct builder *b, const struct weight *gate, const struct weight *gate_bias, const struct weight *up,
+               const struct weight *up_bias, act x, bool gelu) {
+    if (gate->type != up->type) {
+        act out = prog_matmul(b, gate, x, gate_bias);
+        prog_glu(b, out, prog_matmul(b, up, x, up_bias), gelu);
+        return out;
+    }
+    act in = quantized(b, x, matmul_x_fmt(b->dev, gate->type), gate->n_in);
+    act out = new_f32(b, gate->n_out), room = new_f32(b, gate->n_out);
+    struct op *o = push_op(b, OP_MATMUL_GLU);
+    o->in = in;
+    o->out = out;
+    o->out2 = room;
+    o->w = *gate;
+    o->bias = *gate_bias;
+    o->up.w = *up;
+    o->up.bias = *up_bias;
+    o->up.gelu = gelu;
+    return out;
 }
 
 act prog_gather(struct builder *b, act x) {
@@ -223,7 +246,7 @@ void op_acts(const struct op *o, void (*f)(void *ctx, act a, bool write), void *
 const char *op_name(enum op_kind k) {
     static const char *const names[N_OP_KINDS] = {
         "embed", "rms_norm", "act_quant", "matmul", "rope", "kv_write", "attention", "glu", "gather",
-        "softcap", "route", "matmul_id", "expert_sum",
+        "softcap", "matmul_glu", "route", "matmul_id", "expert_sum",
     };
     return names[k];
 }

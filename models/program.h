@@ -16,7 +16,7 @@ typedef uint32_t act; /* index into program.acts */
 
 enum op_kind {
     OP_EMBED, OP_RMS_NORM, OP_ACT_QUANT, OP_MATMUL, OP_ROPE, OP_KV_WRITE, OP_ATTENTION, OP_GLU, OP_GATHER,
-    OP_SOFTCAP, OP_ROUTE, OP_MATMUL_ID, OP_EXPERT_SUM, N_OP_KINDS,
+    OP_SOFTCAP, OP_MATMUL_GLU, OP_ROUTE, OP_MATMUL_ID, OP_EXPERT_SUM, N_OP_KINDS,
 };
 
 enum act_rows { ROWS_TOK, ROWS_OUT };
@@ -38,7 +38,7 @@ struct rope_spec {
 struct op {
     enum op_kind kind;
     uint32_t layer;
-    act out, out2;           /* out2: ROUTE's weights; RMS_NORM's sum, which is in */
+    act out, out2;           /* out2: ROUTE's weights; RMS_NORM's sum, which is in; MATMUL_GLU's room */
     act in, in2, in3;
     struct weight w, bias;   /* bias also: RoPE's frequency factors are w */
     union {
@@ -48,6 +48,7 @@ struct op {
         struct rope_spec rope;
         struct { float scale, softcap; uint32_t window; } attn;
         struct { bool gelu; uint32_t dim; } glu;
+        struct { struct weight w, bias; bool gelu; } up; /* MATMUL_GLU: of the up projection; the gate's are the op's */
         struct { float cap; } softcap;
         struct { uint32_t n_expert, n_used; bool norm; float scale; } route;
         struct { uint32_t n_used; bool row_per_use; enum act_fmt fmt; } experts;
@@ -80,8 +81,12 @@ act prog_add_rms_norm(struct builder *b, act x, act y, const struct weight *w, f
 void prog_rms_norm_heads(struct builder *b, act x, const struct weight *w, float eps);   /* in place, per head */
 act prog_matmul(struct builder *b, const struct weight *w, act x, const struct weight *bias);
 void prog_rope(struct builder *b, act x, const struct rope_spec *r, const struct weight *freq_factors); /* in place */
-void prog_kv_write(struct builder *b, act k, act v);
+void prog_kv_write(struct builder *b, act k, act v, const struct rope_spec *r,
+                   const struct weight *freq_factors); /* turns k on its way */
 act prog_attention(struct builder *b, act q, uint32_t dim_out, float scale, float softcap, uint32_t window);
+/* act(gate x) * up x, one op where the matrices have one type */
+act prog_gated(struct builder *b, const struct weight *gate, const struct weight *gate_bias, const struct weight *up,
+               const struct weight *up_bias, act x, bool gelu);
 void prog_glu(struct builder *b, act gate, act up, bool gelu);                            /* in place in gate */
 act prog_gather(struct builder *b, act x);           /* the rows whose logits are asked for; later rows are these */
 void prog_gather_done(struct builder *b);            /* call once after the gathers */

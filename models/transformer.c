@@ -31,8 +31,7 @@ static act attention(struct recorder *r, uint32_t il, act x) {
     prog_rms_norm_heads(b, q, &l->attn_q_norm, h->rms_eps);
     prog_rms_norm_heads(b, k, &l->attn_k_norm, h->rms_eps);
     prog_rope(b, q, &q_rope, r->freq_factors);
-    prog_rope(b, k, &k_rope, r->freq_factors);
-    prog_kv_write(b, k, v);
+    prog_kv_write(b, k, v, &k_rope, r->freq_factors);
     return prog_attention(b, q, h->n_head * h->head_dim_v, h->attn_scale, h->attn_softcap,
                           h->windowed[il] ? h->n_window : 0); // (n_tok, n_head, head_dim)
 }
@@ -40,10 +39,8 @@ static act attention(struct recorder *r, uint32_t il, act x) {
 /* down(act(gate x) * up x) */
 static act dense_ffn(struct recorder *r, const struct layer_weights *l, act x) {
     struct builder *b = &r->b;
-    act gate = prog_matmul(b, &l->ffn_gate, x, &l->ffn_gate_bias); // (n_tok, n_ff)
-    act up = prog_matmul(b, &l->ffn_up, x, &l->ffn_up_bias);       // (n_tok, n_ff)
-    prog_glu(b, gate, up, r->h->arch->gelu);
-    return prog_matmul(b, &l->ffn_down, gate, &l->ffn_down_bias); // (n_tok, n_embd)
+    act f = prog_gated(b, &l->ffn_gate, &l->ffn_gate_bias, &l->ffn_up, &l->ffn_up_bias, x, r->h->arch->gelu); // (n_tok, n_ff)
+    return prog_matmul(b, &l->ffn_down, f, &l->ffn_down_bias); // (n_tok, n_embd)
 }
 
 /* The same with n_expert_used of n_expert FFNs per token, chosen and weighted by a router. */

@@ -14,6 +14,8 @@
 #ifdef __linux__
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
+#else
+#include <sys/sysctl.h>
 #endif
 #endif
 
@@ -255,9 +257,15 @@ static bool isa_runs_here(enum cpu_isa isa) {
                __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
 #elif defined(__aarch64__) && defined(__APPLE__)
     case CPU_NEON: return true;
+    case CPU_NEON_I8MM: { /* M2 and later */
+        int has = 0;
+        size_t size = sizeof has;
+        return sysctlbyname("hw.optional.arm.FEAT_I8MM", &has, &size, NULL, 0) == 0 && has;
+    }
 #elif defined(__aarch64__)
     case CPU_NEON:
         return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) && (getauxval(AT_HWCAP) & HWCAP_ASIMDHP);
+    case CPU_NEON_I8MM: return isa_runs_here(CPU_NEON) && (getauxval(AT_HWCAP2) & HWCAP2_I8MM);
 #endif
     default: return false;
     }
@@ -272,7 +280,7 @@ enum cpu_isa cpu_isa_best(void) {
 enum cpu_isa cpu_isa_of(const struct device *d) { return ((const struct cpu_device *)d)->isa; }
 
 const char *cpu_isa_name(enum cpu_isa isa) {
-    static const char *const names[CPU_N_ISA] = {"scalar", "neon", "avx2", "avx512"};
+    static const char *const names[CPU_N_ISA] = {"scalar", "neon", "neon_i8mm", "avx2", "avx512"};
     return names[isa];
 }
 
@@ -286,7 +294,7 @@ static int isa_choose(const char *name, enum cpu_isa *out, struct err *e) {
             return err_set(e, ERR_UNSUPPORTED, "this processor does not run the %s kernels; its best set is %s", name,
                            cpu_isa_name(cpu_isa_best()));
         }
-    return err_set(e, ERR_ARG, "'%s' is not an instruction set; use scalar, neon, avx2 or avx512", name);
+    return err_set(e, ERR_ARG, "'%s' is not an instruction set; use scalar, neon, neon_i8mm, avx2 or avx512", name);
 }
 
 static int start_workers(struct cpu_device *d, struct err *e) {

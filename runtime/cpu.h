@@ -38,7 +38,7 @@ void cpu_encode(struct cmd *c, cpu_fn *fn, uint32_t n_item, uint32_t grain, cons
                 const struct ref *bind, uint32_t n_bind);
 
 /* Instruction sets that kernels are compiled for, best last. */
-enum cpu_isa { CPU_SCALAR, CPU_NEON, CPU_AVX2, CPU_AVX512, CPU_N_ISA };
+enum cpu_isa { CPU_SCALAR, CPU_NEON, CPU_NEON_I8MM, CPU_AVX2, CPU_AVX512, CPU_N_ISA };
 enum cpu_isa cpu_isa_best(void);          /* what this machine runs */
 enum cpu_isa cpu_isa_of(const struct device *d);
 const char *cpu_isa_name(enum cpu_isa isa);

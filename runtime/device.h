@@ -23,7 +23,7 @@ struct cmd;
 struct device_options {
     enum device_kind kind;
     uint32_t n_thread;   /* CPU worker threads, the caller included; 0: one per physical core that may be used */
-    const char *cpu_isa; /* NULL: the best one the machine has; else "scalar", "avx2", "avx512", "neon" */
+    const char *cpu_isa; /* NULL: the best one the machine has; else "scalar", "avx2", "avx512", "neon", "neon_i8mm" */
 };
 
 int device_open(const struct device_options *opt, struct device **out, struct err *e);

@@ -123,6 +123,7 @@ static uint64_t step_weights_bytes(const struct hy_engine *en) {
         const struct op *o = &en->p.ops[i];
         uint64_t bytes = weight_present(&o->w) ? dtype_bytes(o->w.type, (uint64_t)o->w.n_in * o->w.n_out) : 0;
         if (o->kind == OP_MATMUL) sum += bytes;
+        if (o->kind == OP_MATMUL_GLU) sum += 2 * bytes; /* gate and up */
         if (o->kind == OP_MATMUL_ID) sum += bytes * o->experts.n_used;
     }
     return sum;

@@ -6,8 +6,8 @@
 #include "kernels/embed.h"
 #include "kernels/expert_sum.h"
 #include "kernels/gather_rows.h"
-#include "kernels/glu.h"
 #include "kernels/kv_write.h"
+#include "kernels/matmul_glu.h"
 #include "kernels/matmul_id.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
@@ -62,12 +62,15 @@ static int run_matmul(struct exec *x, const struct op *o, struct err *e) {
     return matmul_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), weight_ref(x, &o->w), weight_ref(x, &o->bias), e);
 }
 
-static int run_rope(struct exec *x, const struct op *o, struct err *e) {
-    const struct rope_spec *r = &o->rope;
-    struct rope_args a = {
+static struct rope_args rope_args_of(const struct exec *x, const struct rope_spec *r) {
+    return (struct rope_args){
         .n_tok = x->n_row, .n_head = r->n_head, .head_dim = r->head_dim, .n_rot = r->n_rot, .mode = r->halves ? ROPE_NEOX : ROPE_NORMAL,
         .freq_base = r->base, .freq_scale = r->scale, .ext_factor = r->ext_factor, .attn_factor = r->attn_factor,
         .beta_fast = r->beta_fast, .beta_slow = r->beta_slow, .n_ctx_orig = r->n_ctx_orig};
+}
+
+static int run_rope(struct exec *x, const struct op *o, struct err *e) {
+    struct rope_args a = rope_args_of(x, &o->rope);
     return rope_encode(x->c, &a, act_ref(x, o->out), x->en->in.pos, weight_ref(x, &o->w), e);
 }
 
@@ -75,8 +78,9 @@ static int run_kv_write(struct exec *x, const struct op *o, struct err *e) {
     const struct hparams *h = &x->en->h;
     struct kv_write_args a = {.n_tok = x->n_row, .n_head_kv = h->n_head_kv, .head_dim = h->head_dim_k, .head_dim_v = h->head_dim_v,
                               .block_tok = KV_BLOCK_TOK, .n_block = x->en->kv.n_block, .dtype = x->en->kv_q8 ? DT_Q8_0 : DT_F16};
-    return kv_write_encode(x->c, &a, kv_ref(x, o->layer, false), kv_ref(x, o->layer, true), act_ref(x, o->in), act_ref(x, o->in2),
-                           x->en->in.slot, e);
+    struct rope_args rope = rope_args_of(x, &o->rope);
+    return kv_write_rope_encode(x->c, &a, &rope, kv_ref(x, o->layer, false), kv_ref(x, o->layer, true), act_ref(x, o->in),
+                                act_ref(x, o->in2), x->en->in.slot, x->en->in.pos, weight_ref(x, &o->w), e);
 }
 
 static int run_attention(struct exec *x, const struct op *o, struct err *e) {
@@ -89,6 +93,14 @@ static int run_attention(struct exec *x, const struct op *o, struct err *e) {
     return attention_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), kv_ref(x, o->layer, false), kv_ref(x, o->layer, true),
                             x->en->in.table, x->en->in.seq, x->en->in.pos, (struct ref){0},
                             x->en->attn_work.host ? (struct ref){&x->en->attn_work, 0} : (struct ref){0}, e);
+}
+
+static int run_matmul_glu(struct exec *x, const struct op *o, struct err *e) {
+    struct matmul_glu_args a = {.n_tok = x->n_row, .n_in = o->w.n_in, .n_out = o->w.n_out, .w_type = (uint32_t)o->w.type,
+                                .act = o->up.gelu ? GLU_GELU_TANH : GLU_SILU};
+    struct matmul_glu_side gate = {weight_ref(x, &o->w), weight_ref(x, &o->bias)};
+    struct matmul_glu_side up = {weight_ref(x, &o->up.w), weight_ref(x, &o->up.bias)};
+    return matmul_glu_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->out2), act_ref(x, o->in), &gate, &up, e);
 }
 
 static int run_glu(struct exec *x, const struct op *o, struct err *e) {
@@ -146,7 +158,7 @@ static int (*const runners[N_OP_KINDS])(struct exec *, const struct op *, struct
     [OP_EMBED] = run_embed,         [OP_RMS_NORM] = run_rms_norm,   [OP_ACT_QUANT] = run_act_quant, [OP_MATMUL] = run_matmul,
     [OP_ROPE] = run_rope,           [OP_KV_WRITE] = run_kv_write,   [OP_ATTENTION] = run_attention, [OP_GLU] = run_glu,
     [OP_GATHER] = run_gather,       [OP_SOFTCAP] = run_softcap,     [OP_ROUTE] = run_route,         [OP_MATMUL_ID] = run_matmul_id,
-    [OP_EXPERT_SUM] = run_expert_sum,
+    [OP_EXPERT_SUM] = run_expert_sum, [OP_MATMUL_GLU] = run_matmul_glu,
 };
 
 static int run_topk(struct exec *x, struct err *e) {

@@ -13,22 +13,28 @@ for header in xxhash.h xxh3.h pcre2.h utf8proc.h jansson.h jansson_config.h micr
     done
 done
 ok=0 bad=0
-for source in runtime/*.c gguf/*.c io/*.c kernels/*.c models/*.c models/*/*.c sched/*.c tools/*.c; do
-    [ -f "$source" ] || continue
-    case $source in
-    *_cpu.c) isa="-DISA=neon -DISA_neon=1 -march=armv8.2-a+fp16+dotprod" ;;
-    *) isa= ;;
-    esac
-    # shellcheck disable=SC2086 # isa is several words or none
+check() { # source, flags
+    # shellcheck disable=SC2086 # the flags are several words or none
     if $cc -target arm64-apple-macos14 -nostdlibinc -isystem tests/darwin -isystem $out/include -std=gnu17 -O1 \
-        -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers -D_DARWIN_C_SOURCE -I. $isa \
-        -c "$source" -o $out/check.o 2>$out/log; then
+        -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers -D_DARWIN_C_SOURCE -I. $2 \
+        -c "$1" -o $out/check.o 2>$out/log; then
         ok=$((ok + 1))
     else
         bad=$((bad + 1))
-        echo "$source: does not compile for arm64-apple-macos"
+        echo "$1: does not compile for arm64-apple-macos"
         grep -E 'error' $out/log | head -n 5
     fi
+}
+for source in runtime/*.c gguf/*.c io/*.c kernels/*.c models/*.c models/*/*.c sched/*.c tools/*.c; do
+    [ -f "$source" ] || continue
+    case $source in
+    *_cpu.c)
+        neon="-DISA_neon=1 -march=armv8.2-a+fp16+dotprod"
+        check "$source" "-DISA=neon $neon"
+        check "$source" "-DISA=neon_i8mm -DISA_neon_i8mm=1 $neon+i8mm"
+        ;;
+    *) check "$source" "" ;;
+    esac
 done
 echo "$ok passed, $bad failed"
 [ $bad -eq 0 ]

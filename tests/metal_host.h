@@ -85,12 +85,14 @@ static void reach_entry(const struct soft_lane *l) {
 
 static const struct soft_slot host_slots[] = {
     {SOFT_CONSTANT, 0, 1, 1, 8, 4, "a"}, {SOFT_DEVICE, 1, 0, 0, 4, 4, "x"}, {SOFT_DEVICE, 2, 1, 0, 4, 4, "z"}};
+static const struct soft_slot reach_slots[] = {
+    {SOFT_CONSTANT, 0, 1, 1, 8, 4, "a"}, {SOFT_DEVICE, 1, 0, 0, 4, 4, "x"}, {SOFT_DEVICE, 2, 1, 0, 8, 8, "table"}};
 static const struct soft_const host_consts[] = {{"VALUE", 0, 3, 4, set_value}, {"NEGATE", 3, 53, 1, set_negate}};
 static const struct soft_file host_file;
 static const struct soft_kernel host_kernels[] = {
     {"step", "step", &host_file, 6, 1024, host_slots, 2, step_entry, no_bytes},
     {"fill", "fill", &host_file, 9, 512, host_slots, 3, fill_entry, no_bytes},
-    {"reach", "reach", &host_file, 13, 1024, host_slots, 3, reach_entry, no_bytes},
+    {"reach", "reach", &host_file, 13, 1024, reach_slots, 3, reach_entry, no_bytes},
 };
 static const struct soft_file host_file = {"kernels/host.metal", host_text, sizeof host_text - 1, host_kernels, 3,
                                            host_consts,          2};

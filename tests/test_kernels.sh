@@ -24,7 +24,7 @@ check() {
 
 digest() { sed -n 's/^outputs *\([0-9a-f]*\).*/\1/p' "$log"; }
 
-for isa in scalar avx2 avx512 neon; do check "$isa" --isa "$isa" $quick; done
+for isa in scalar avx2 avx512 neon neon_i8mm; do check "$isa" --isa "$isa" $quick; done
 check metal --device metal $quick
 [ "$(uname -s)" = Linux ] || exit "$failed"
 

@@ -19,8 +19,8 @@ static const enum dtype types[] = {DT_F32, DT_F16, DT_BF16, DT_Q4_0, DT_Q4_1, DT
                                    DT_Q3_K, DT_Q4_K, DT_Q5_K, DT_Q6_K, DT_IQ4_NL, DT_IQ4_XS, DT_MXFP4};
 #define N_TYPE (sizeof types / sizeof *types)
 
-static const enum cpu_isa all_isas[] = {CPU_SCALAR, CPU_NEON, CPU_AVX2, CPU_AVX512};
-static enum cpu_isa isas[4];
+static const enum cpu_isa all_isas[] = {CPU_SCALAR, CPU_NEON, CPU_NEON_I8MM, CPU_AVX2, CPU_AVX512};
+static enum cpu_isa isas[5];
 static int n_isa;
 
 static void *must(void *p) {
@@ -142,6 +142,41 @@ static void test_batch_invariance(void **state) {
         }
 }
 
+/* Sets the scales of every block to 1. */
+static void plain_scales(enum dtype t, unsigned char *w, uint64_t n_block) {
+    const struct dtype_info *d = dtype_info((uint32_t)t);
+    uint32_t last = d->block_bytes - 2, first_at = t == DT_Q2_K ? last - 2 : t == DT_Q3_K || t == DT_Q6_K ? last : 0;
+    int two = t == DT_Q4_1 || t == DT_Q5_1 || t == DT_Q2_K || t == DT_Q4_K || t == DT_Q5_K;
+    for (uint64_t b = 0; b < n_block; b++, w += d->block_bytes) {
+        if (t == DT_MXFP4) *w = 128;
+        else memcpy(w + first_at, "\0\x3c\0\x3c", two ? 4 : 2);
+    }
+}
+
+/* The largest quants on both sides: no form may saturate where another does not. */
+static void test_extremes(void **state) {
+    static const unsigned char fills[] = {0x00, 0xff, 0x80, 0x7f, 0x0f};
+    for (int i = 0; i < n_isa; i++)
+        for (size_t t = 3; t < N_TYPE; t++)
+            for (size_t f = 0; f < sizeof fills; f++) {
+                struct problem p = make(isas[i], types[t], 16, 512, 17, 0);
+                uint64_t n_block = 17 * 512 / dtype_info((uint32_t)types[t])->block_elems;
+                float alone[17];
+                memset(p.w, fills[f], n_block * dtype_info((uint32_t)types[t])->block_bytes);
+                plain_scales(types[t], p.w, n_block);
+                for (uint32_t k = 0; k < 16 * 512; k++) p.x[k] = k / 512 % 2 && (k / 1024 % 2 || k % 2) ? -1 : 1;
+                quantize(&p);
+                run(&p, 0, 16, 1, p.y);
+                for (uint32_t k = 0; k < 16; k++) {
+                    run(&p, k, 1, 1, alone);
+                    if (memcmp(alone, p.y + 17 * k, sizeof alone))
+                        fail_msg("%s %s filled with %02x: token %u gives %g alone, %g with others", cpu_isa_name(isas[i]),
+                                 dtype_info((uint32_t)types[t])->name, fills[f], k, alone[0], p.y[17 * k]);
+                }
+                drop(&p);
+            }
+}
+
 static void test_many_tokens(void **state) { /* more than one list of MM_TOK */
     struct problem p = make(isas[n_isa - 1], DT_Q4_K, 2 * MM_TOK + 5, 256, 3, 1);
     run(&p, 0, p.a.n_tok, 1, p.y);
@@ -225,11 +260,12 @@ static void test_experts(void **state) {
 }
 
 int main(void) {
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         if (all_isas[i] <= cpu_isa_best() && (all_isas[i] == CPU_SCALAR || cpu_ops(all_isas[i]) != cpu_ops(CPU_SCALAR)))
             isas[n_isa++] = all_isas[i];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_act_quant), cmocka_unit_test(test_oracle), cmocka_unit_test(test_batch_invariance),
+        cmocka_unit_test(test_extremes),
         cmocka_unit_test(test_many_tokens), cmocka_unit_test(test_nan), cmocka_unit_test(test_experts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@
 #include "kernels/gather_rows.h"
 #include "kernels/glu.h"
 #include "kernels/kv_write.h"
+#include "kernels/matmul_glu.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/route.h"
@@ -29,7 +30,8 @@ static struct buf bufs[MAX_OPERAND];
 static uint32_t n_buf;
 
 static int open_isa(void **state) {
-    const struct device_options o = {.n_thread = 2, .cpu_isa = *state};
+    struct device_options o = {.n_thread = 2, .cpu_isa = *state};
+    if (strcmp(*state, "metal") == 0) o = (struct device_options){.kind = DEVICE_METAL};
     n_buf = 0;
     return device_open(&o, &dev, &support_err);
 }
@@ -154,6 +156,28 @@ static void kv_write_values(void **state) {
     assert_memory_equal(ref_host(k), want_k, sizeof want_k);
 }
 
+/* Keys that are turned on their way have the bits of those turned before. */
+static void kv_write_rope_bits(void **state) {
+    enum { N_TOK = 3, N_HEAD = 2, DIM = 96 };
+    float x[N_TOK * N_HEAD * DIM];
+    for (size_t i = 0; i < LEN(x); i++) x[i] = (float)((int)(i * 7919 % 2001) - 1000) / 77;
+    for (uint32_t i = 0; i < 4; i++) {
+        struct kv_write_args a = {.n_tok = N_TOK, .n_head_kv = N_HEAD, .head_dim = DIM, .head_dim_v = DIM, .block_tok = 4,
+                                  .n_block = 1, .dtype = i & 1 ? DT_Q8_0 : DT_F16};
+        struct rope_args rope = {.n_tok = N_TOK, .n_head = N_HEAD, .head_dim = DIM, .n_rot = 74, .freq_base = 10000,
+                                 .freq_scale = 0.5f, .attn_factor = 1.1f, .mode = i & 2 ? ROPE_NEOX : ROPE_NORMAL};
+        size_t n = N_HEAD * 4 * kv_row_bytes(a.dtype, DIM);
+        for (uint32_t k = 0; k < n_buf; k++) buf_free(dev, &bufs[k]);
+        n_buf = 0;
+        struct ref k = bytes(x, sizeof x), pos = U32(5, 999, 70000), slots = U32(2, 0, 3);
+        struct ref v_pool = blank(n), one = blank(n), two = blank(n);
+        RUN(kv_write_rope_encode(cmd, &a, &rope, one, v_pool, k, k, slots, pos, NONE, &support_err));
+        RUN(rope_encode(cmd, &rope, k, pos, NONE, &support_err));
+        RUN(kv_write_encode(cmd, &a, two, v_pool, k, k, slots, &support_err));
+        assert_memory_equal(ref_host(one), ref_host(two), n);
+    }
+}
+
 static void kv_write_q8_values(void **state) {
     float x[32] = {127, -64, 0.4f, -0.6f};
     struct kv_write_args a = {.n_tok = 1, .n_head_kv = 1, .head_dim = 32, .head_dim_v = 32, .block_tok = 1, .n_block = 1,
@@ -221,6 +245,30 @@ static void glu_values(void **state) {
     ARE(out, 0.841191990608277, 0, 100);
 }
 
+/* gate, up and the activation in one op have the bits of the three. */
+static void matmul_glu_bits(void **state) {
+    enum { N_IN = 256, N_OUT = 7, N_TOK = 3, N_W = N_IN * N_OUT };
+    static float x[N_TOK * N_IN], gate_w[N_W], up_w[N_W];
+    for (uint32_t i = 0; i < N_TOK * N_IN; i++) x[i] = (float)((int)(i * 7919 % 2001) - 1000) / 777;
+    for (uint32_t i = 0; i < N_W; i++) gate_w[i] = (float)((int)(i * 104729 % 2003) - 1001) / 3000, up_w[i] = gate_w[i] * gate_w[N_W - 1 - i];
+    struct ref in = bytes(x, sizeof x), y = blank(N_TOK * N_OUT * 4), room = blank(N_TOK * N_OUT * 4), g = blank(N_TOK * N_OUT * 4);
+    struct matmul_glu_side gate = {bytes(gate_w, sizeof gate_w), F32(1, 2, 3, 4, 5, 6, 7)}, up = {bytes(up_w, sizeof up_w), NONE};
+    for (uint32_t n = 1; n <= N_TOK; n++) {
+        struct matmul_glu_args a = {n, N_IN, N_OUT, DT_F32, n & 1 ? GLU_SILU : GLU_GELU_TANH};
+        struct matmul_args product = {n, N_IN, N_OUT, DT_F32};
+        RUN(matmul_glu_encode(cmd, &a, y, room, in, &gate, &up, &support_err));
+        RUN(matmul_encode(cmd, &product, g, in, gate.w, gate.bias, &support_err));
+        RUN(matmul_encode(cmd, &product, room, in, up.w, up.bias, &support_err));
+        RUN(glu_encode(cmd, &(struct glu_args){n * N_OUT, a.act}, g, g, room, &support_err));
+        assert_memory_equal(ref_host(y), ref_host(g), n * N_OUT * 4);
+    }
+    struct cmd *cmd = cmd_begin(dev);
+    REFUSED(matmul_glu_encode(cmd, &(struct matmul_glu_args){1, N_IN, N_OUT, DT_F32, 2}, y, room, in, &gate, &up, &support_err), ERR_ARG,
+            "activation 2");
+    REFUSED(matmul_glu_encode(cmd, &(struct matmul_glu_args){1, N_IN, N_OUT + 1, DT_F32, 0}, room, room, in, &gate, &up, &support_err),
+            ERR_ARG, "bytes");
+}
+
 static void elementwise_values(void **state) {
     struct ref out = blank(16), x = F32(1, 2, 3, 4);
     RUN(add_encode(cmd, &(struct add_args){.n = 4, .n_b = 4}, out, x, F32(10, 20, 30, 40), &support_err));
@@ -285,6 +333,9 @@ static void refusals(void **state) {
     REFUSED(kv_write_encode(cmd, &(struct kv_write_args){.n_tok = 1, .n_head_kv = 1, .head_dim = 40, .head_dim_v = 40,
                                                          .block_tok = 1, .n_block = 1, .dtype = DT_Q8_0},
                             four, four, four, four, four, &support_err), ERR_UNSUPPORTED, "40", "--kv f16");
+    REFUSED(kv_write_rope_encode(cmd, &(struct kv_write_args){.n_tok = 1, .n_head_kv = 2, .head_dim = 1, .head_dim_v = 1,
+                                                              .block_tok = 1, .n_block = 1, .dtype = DT_F16},
+                                 &rope, four, four, four, four, four, four, NONE, &support_err), ERR_ARG, "rope is for 1");
 }
 
 static void attention_refusals(void **state) {
@@ -377,15 +428,29 @@ static void checks_can_fail(void **state) {
 static int run_isa(const char *isa) {
 #define T(f) cmocka_unit_test_prestate_setup_teardown(f, open_isa, close_isa, (void *)(uintptr_t)isa)
     const struct CMUnitTest tests[] = {
-        T(embed_values), T(rms_norm_values), T(rope_values), T(rope_yarn), T(kv_write_values), T(kv_write_q8_values),
-        T(attention_values), T(attention_variants), T(glu_values), T(elementwise_values), T(route_values), T(rows_values),
-        T(refusals), T(attention_refusals), T(every_case), T(checks_can_fail),
+        T(embed_values), T(rms_norm_values), T(rope_values), T(rope_yarn), T(kv_write_values), T(kv_write_rope_bits),
+        T(kv_write_q8_values), T(attention_values), T(attention_variants), T(glu_values), T(matmul_glu_bits),
+        T(elementwise_values), T(route_values), T(rows_values), T(refusals), T(attention_refusals), T(every_case), T(checks_can_fail),
     };
     return cmocka_run_group_tests_name(isa, tests, NULL, NULL);
 }
 
+static int run_metal(void) {
+    static char metal[] = "metal";
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate_setup_teardown(kv_write_rope_bits, open_isa, close_isa, metal),
+        cmocka_unit_test_prestate_setup_teardown(matmul_glu_bits, open_isa, close_isa, metal),
+    };
+    return cmocka_run_group_tests_name(metal, tests, NULL, NULL);
+}
+
 int main(void) {
     int failed = 0;
+    struct device *metal;
+    if (device_open(&(struct device_options){.kind = DEVICE_METAL}, &metal, NULL) == ERR_OK) {
+        device_close(metal);
+        failed += run_metal();
+    }
     for (int i = 0; i < CPU_N_ISA; i++) {
         const struct device_options o = {.n_thread = 1, .cpu_isa = cpu_isa_name((enum cpu_isa)i)};
         struct device *d;

@@ -111,7 +111,7 @@ static void model_opts(struct model_options *m, struct opt out[N_MODEL_OPTS]) {
         {"--memory", OPT_SIZE, &m->memory_bytes, "SIZE", "refuse to use more memory, e.g. 12G (what is available)", 0, 0},
         {"-c", OPT_U32, &m->n_ctx, "N", "context in tokens (the model's own, at most 4096)", 1, 1u << 28},
         {"--kv", OPT_STR, &m->kv, "f16|q8_0", "how keys and values are kept (f16)", 0, 0},
-        {"--isa", OPT_STR, &m->isa, "NAME", "CPU kernels: scalar, avx2, avx512, neon (the best)", 0, 0},
+        {"--isa", OPT_STR, &m->isa, "NAME", "CPU kernels: scalar, avx2, avx512, neon, neon_i8mm (the best)", 0, 0},
     };
     memcpy(out, opts, sizeof opts);
 }

@@ -147,7 +147,7 @@ int cmd_kernels_test(int argc, char **argv) {
         {"--filter", OPT_STR, &run.filter, "TEXT", "only cases whose op and label contain it", 0, 0},
         {"--bench", OPT_FLAG, &run.bench, NULL, "large shapes too, with their speed", 0, 0},
         {"--quick", OPT_FLAG, &run.quick, NULL, "one case per group, one run each", 0, 0},
-        {"--isa", OPT_STR, &run.isa, "NAME", "CPU kernels: scalar, avx2, avx512, neon (the best)", 0, 0},
+        {"--isa", OPT_STR, &run.isa, "NAME", "CPU kernels: scalar, avx2, avx512, neon, neon_i8mm (the best)", 0, 0},
         {"--threads", OPT_U32, &run.n_thread, "N", "CPU threads (one per physical core)", 1, 256},
         {"--json", OPT_FLAG, &run.json, NULL, "a JSON array, one object per group", 0, 0},
     };

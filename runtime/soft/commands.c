@@ -5,6 +5,8 @@
 #include "runtime/clock.h"
 #include "runtime/soft/types.h"
 
+#define MAX_SETS 32 /* Metal's limit */
+
 /* What a queue's thread works on. It outlives the queue while commands point to it. */
 struct soft_engine {
     pthread_mutex_t lock;
@@ -14,6 +16,8 @@ struct soft_engine {
     uint32_t n_open, max_open;          /* command buffers that have not completed */
     bool stop;
     bool hung;     /* nothing runs any more */
+    id sets[MAX_SETS]; /* the residency sets of the queue */
+    uint32_t n_set;
     uint32_t refs; /* the queue, the thread, each command buffer */
 };
 
@@ -179,10 +183,32 @@ id soft_mtl_command_buffer_unretained(id self, SEL cmd) { return commands_new(qu
 
 void soft_mtl_add_residency_set(id self, SEL cmd, id set) {
     if (!soft_is(set, SOFT_MTLResidencySet)) soft_abort("addResidencySet: of a %s", soft_class_name(set));
-    oc_retain(set);
+    struct soft_engine *g = queue_of(self)->engine;
+    pthread_mutex_lock(&g->lock);
+    if (g->n_set == MAX_SETS) soft_abort("addResidencySet: a queue takes %d sets", MAX_SETS);
+    g->sets[g->n_set++] = oc_retain(set);
+    pthread_mutex_unlock(&g->lock);
 }
 
-void soft_mtl_remove_residency_set(id self, SEL cmd, id set) { oc_release(set); }
+void soft_mtl_remove_residency_set(id self, SEL cmd, id set) {
+    struct soft_engine *g = queue_of(self)->engine;
+    pthread_mutex_lock(&g->lock);
+    uint32_t i = 0;
+    while (i < g->n_set && g->sets[i] != set) i++;
+    if (i == g->n_set) soft_abort("removeResidencySet: of a set that the queue does not have");
+    g->sets[i] = g->sets[--g->n_set];
+    pthread_mutex_unlock(&g->lock);
+    oc_release(set);
+}
+
+id *soft_resident(struct soft_engine *g, uint32_t *n) {
+    id *all = NULL;
+    *n = 0;
+    pthread_mutex_lock(&g->lock);
+    for (uint32_t i = 0; i < g->n_set; i++) soft_residency_list(g->sets[i], &all, n);
+    pthread_mutex_unlock(&g->lock);
+    return all;
+}
 
 void soft_commands_dealloc(void *p) {
     struct soft_commands *c = p;
@@ -223,6 +249,7 @@ void soft_mtl_commit(id self, SEL cmd) {
     if (c->open_encoder)
         soft_abort("-[MTLCommandBuffer commit] while its encoder is open (endEncoding is missing)");
     set_status(c, MTLCommandBufferStatusCommitted);
+    soft_reuse_watch(c, 0);
     pthread_mutex_lock(&g->lock);
     if (g->stop) soft_abort("-[MTLCommandBuffer commit] after its queue is gone");
     append(g, c);

@@ -55,6 +55,9 @@ void soft_ops_free(struct soft_commands *c) {
     free(c->ops);
     c->ops = NULL;
     c->n_op = c->cap_op = 0;
+    free(c->watches);
+    c->watches = NULL;
+    c->n_watch = c->cap_watch = 0;
 }
 
 static id encoder_new(id commands, enum soft_kind kind, bool concurrent) {
@@ -197,6 +200,8 @@ static bool tg_memory_ok(struct soft_commands *c, const struct soft_encoder *e, 
     return false;
 }
 
+static void note_write(id buffer) { atomic_store(&((struct soft_buffer *)(void *)buffer)->device_writes, true); }
+
 static struct soft_bind *copy_binds(struct soft_commands *c, const struct soft_encoder *e,
                                     const struct soft_kernel *k) {
     struct soft_bind *out = calloc(SOFT_N_BUFFER, sizeof *out);
@@ -207,6 +212,7 @@ static struct soft_bind *copy_binds(struct soft_commands *c, const struct soft_e
         struct soft_bind *o = &out[k->slots[i].index];
         *o = *b;
         o->buffer = soft_keep(c, b->buffer);
+        if (b->buffer && !k->slots[i].read_only) note_write(b->buffer);
         if (!b->bytes) continue;
         o->bytes = malloc(b->length);
         CHECK(o->bytes);
@@ -284,6 +290,7 @@ void soft_mtl_copy(id self, SEL cmd, id from, NSUInteger from_offset, id to, NSU
     struct soft_op *op = soft_op_new(c, OP_COPY);
     op->object = soft_keep(c, from);
     op->object2 = soft_keep(c, to);
+    note_write(to);
     op->a = from_offset;
     op->b = to_offset;
     op->size = size;
@@ -297,6 +304,7 @@ void soft_mtl_fill(id self, SEL cmd, id buffer, NSRange range, uint8_t value) {
         soft_refuse(c, "%s: location and length must be multiples of 4", call);
     struct soft_op *op = soft_op_new(c, OP_FILL);
     op->object = soft_keep(c, buffer);
+    note_write(buffer);
     op->a = range.location;
     op->size = range.length;
     op->b = value;

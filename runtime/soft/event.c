@@ -1,6 +1,7 @@
 /* MTLSharedEvent and MTLResidencySet. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "runtime/soft/types.h"
@@ -78,28 +79,51 @@ void soft_residency_dealloc(void *p) {
     free(s->v);
 }
 
+static pthread_mutex_t residency_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void soft_residency_list(id set, id **all, uint32_t *n) {
+    struct soft_residency *s = set_of(set);
+    pthread_mutex_lock(&residency_lock);
+    if (s->n) {
+        *all = realloc(*all, (*n + s->n) * sizeof(id));
+        CHECK(*all);
+        memcpy(*all + *n, s->v, s->n * sizeof(id));
+        *n += s->n;
+    }
+    pthread_mutex_unlock(&residency_lock);
+}
+
+/* With the lock held, like make_room. */
 static uint32_t find(const struct soft_residency *s, id allocation) {
     uint32_t i = 0;
     while (i < s->n && s->v[i] != allocation) i++;
     return i;
 }
 
+static void make_room(struct soft_residency *s) {
+    if (s->n < s->cap) return;
+    s->cap = s->cap ? s->cap * 2 : 64;
+    s->v = realloc(s->v, s->cap * sizeof(id));
+    CHECK(s->v);
+}
+
 void soft_mtl_add_allocation(id self, SEL cmd, id allocation) {
     struct soft_residency *s = set_of(self);
     if (!soft_is(allocation, SOFT_MTLBuffer)) soft_abort("addAllocation: of a %s", soft_class_name(allocation));
-    if (find(s, allocation) < s->n) return;
-    if (s->n == s->cap) {
-        s->cap = s->cap ? s->cap * 2 : 64;
-        s->v = realloc(s->v, s->cap * sizeof(id));
-        CHECK(s->v);
+    pthread_mutex_lock(&residency_lock);
+    if (find(s, allocation) == s->n) {
+        make_room(s);
+        s->v[s->n++] = allocation;
     }
-    s->v[s->n++] = allocation;
+    pthread_mutex_unlock(&residency_lock);
 }
 
 void soft_mtl_remove_allocation(id self, SEL cmd, id allocation) {
     struct soft_residency *s = set_of(self);
+    pthread_mutex_lock(&residency_lock);
     uint32_t i = find(s, allocation);
     if (i < s->n) s->v[i] = s->v[--s->n];
+    pthread_mutex_unlock(&residency_lock);
 }
 
 void soft_mtl_set_initial_capacity(id self, SEL cmd, NSUInteger n) {}

@@ -106,12 +106,22 @@ static NSInteger fill(struct run *r, const struct soft_op *op) {
     return code;
 }
 
-static NSInteger await(struct run *r, const struct soft_op *op) {
+static NSInteger await(struct run *r, uint32_t at) {
+    const struct soft_op *op = &r->c->ops[at];
     if (!soft_event_await((struct soft_event *)(void *)op->object, op->a, EVENT_MS))
         return fail(r, MTLCommandBufferErrorTimeout, "encodeWaitForEvent:value: waited %d s for value %lu",
                     EVENT_MS / 1000, (unsigned long)op->a);
     r->known = soft_serial_done();
+    soft_reuse_watch(r->c, at + 1);
     return 0;
+}
+
+/* From then on the host may write what was read so far. */
+static NSInteger raise_event(struct run *r, uint32_t at) {
+    const struct soft_op *op = &r->c->ops[at];
+    NSInteger code = soft_reuse_check(r->c, at);
+    if (!code) soft_event_raise((struct soft_event *)(void *)op->object, op->a);
+    return code;
 }
 
 static void know(struct run *r, const struct soft_op *op) {
@@ -119,7 +129,8 @@ static void know(struct run *r, const struct soft_op *op) {
     if (serial > r->known) r->known = serial;
 }
 
-static NSInteger run_op(struct run *r, const struct soft_op *op) {
+static NSInteger run_op(struct run *r, uint32_t at) {
+    const struct soft_op *op = &r->c->ops[at];
     switch (op->kind) {
     case OP_ENCODER:
         r->serial = atomic_fetch_add(&last_serial, 1) + 1;
@@ -127,8 +138,8 @@ static NSInteger run_op(struct run *r, const struct soft_op *op) {
         return 0;
     case OP_COPY: return copy(r, op);
     case OP_FILL: return fill(r, op);
-    case OP_WAIT: return await(r, op);
-    case OP_SIGNAL: soft_event_raise((struct soft_event *)(void *)op->object, op->a); return 0;
+    case OP_WAIT: return await(r, at);
+    case OP_SIGNAL: return raise_event(r, at);
     case OP_UPDATE_FENCE: atomic_store(&((struct soft_fence *)(void *)op->object)->serial, r->serial); return 0;
     case OP_WAIT_FENCE: know(r, op); return 0;
     case OP_BARRIER:
@@ -143,9 +154,10 @@ NSInteger soft_run_commands(struct soft_commands *c) {
     for (uint32_t i = 0; i < c->n_op && !code;) {
         uint32_t n = 0;
         while (i + n < c->n_op && c->ops[i + n].kind == OP_DISPATCH) n++;
-        code = n ? run_together(&r, &c->ops[i], n) : run_op(&r, &c->ops[i]);
+        code = n ? run_together(&r, &c->ops[i], n) : run_op(&r, i);
         i += n ? n : 1;
     }
+    if (!code) code = soft_reuse_check(c, c->n_op);
     if (r.serial > soft_serial_done()) atomic_store(&done_serial, r.serial);
     return code;
 }

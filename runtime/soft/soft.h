@@ -12,7 +12,8 @@
  *
  * Environment: HY_SOFT_MACOS=14 hides what came with macOS 15; HY_SOFT_FAULT plants faults (soft_fault_set);
  * HY_SOFT_LEAKS=1 lists the objects that are alive at exit, and aborts when there are any; HY_SOFT_ORDER
- * (exec.h) also orders the dispatches of a concurrent encoder between barriers.
+ * (exec.h) also orders the dispatches of a concurrent encoder between barriers; HY_SOFT_REUSE=0 lets the host
+ * change what a committed command buffer has yet to read (reuse.c), which otherwise makes that buffer fail.
  * Threads: any thread may use any object but encoders; each queue runs its command buffers on its own thread. */
 #pragma once
 #include <pthread.h>
@@ -77,6 +78,9 @@ void soft_fault_set(const char *spec);
 enum soft_fault { FAULT_NODEVICE, FAULT_BUFFER, FAULT_LIBRARY, FAULT_PIPELINE, FAULT_COMMANDS, FAULT_HANG, N_FAULT };
 /* Counts one event; true when it is to fail. code may be NULL. */
 bool soft_fault(enum soft_fault f, int *code);
+
+/* Sets what HY_SOFT_REUSE sets, for command buffers that are committed from now on. For tests. */
+void soft_reuse_set(bool on);
 
 void soft_string_dealloc(void *);
 void soft_error_dealloc(void *);

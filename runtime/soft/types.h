@@ -57,6 +57,7 @@ struct soft_buffer {
     bool is_private, no_copy;
     char label[48];
     atomic_uint_fast64_t writer; /* serial of the last encoder that ran and may have written it */
+    atomic_bool device_writes;   /* a command that may write it was encoded */
 };
 
 struct soft_event {
@@ -74,7 +75,7 @@ struct soft_fence {
 struct soft_residency {
     struct soft_object o;
     id *v; /* not retained: hy takes out what it frees */
-    uint32_t n, cap;
+    uint32_t n, cap; /* with v under one lock of all sets */
 };
 
 enum soft_op_kind {
@@ -98,6 +99,7 @@ struct soft_op {
 };
 
 struct soft_engine;
+struct soft_watch;
 
 struct soft_queue {
     struct soft_object o;
@@ -112,6 +114,8 @@ struct soft_commands {
     id open_encoder;            /* not retained */
     struct soft_op *ops;
     uint32_t n_op, cap_op;
+    struct soft_watch *watches; /* what the host must not change until it has run */
+    uint32_t n_watch, cap_watch;
     NSInteger refused;          /* a command that validation refuses: what the buffer fails with */
     char why[400];
     uint64_t known;             /* serial up to which everything has ended when it was committed */
@@ -144,3 +148,12 @@ uint64_t soft_serial_done(void); /* of the newest encoder that has ended */
 
 void soft_event_raise(struct soft_event *e, uint64_t value);
 bool soft_event_await(struct soft_event *e, uint64_t value, uint64_t ms);
+
+/* Remembers what the dispatches from first_op to the next wait for an event read and the device never writes. */
+void soft_reuse_watch(struct soft_commands *c, uint32_t first_op);
+/* The dispatches before end_op have run: 0, or an error with the reason in c->why when the host changed what they read. */
+NSInteger soft_reuse_check(struct soft_commands *c, uint32_t end_op);
+/* The buffers in the queue's residency sets, to be freed by the caller; NULL: none. */
+id *soft_resident(struct soft_engine *g, uint32_t *n);
+/* Appends a set's buffers to all. */
+void soft_residency_list(id set, id **all, uint32_t *n);
