@@ -49,7 +49,7 @@ ISAS := scalar
 endif
 ISA_scalar :=
 ISA_avx2 := -mavx2 -mfma -mf16c
-ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512bf16 -mfma -mf16c -mprefer-vector-width=512
+ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c -mprefer-vector-width=512
 ISA_neon := -march=armv8.2-a+fp16+dotprod
 ISA_neon_i8mm := -march=armv8.2-a+fp16+dotprod+i8mm -DISA_neon=1
 

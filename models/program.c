@@ -6,20 +6,26 @@
 
 static struct op dead_op; /* what a builder out of memory writes to */
 
+/* Room for one more element behind n of *cap: the array itself, or a copy of twice the size; NULL without memory. */
+static void *room(struct arena *a, void *array, uint32_t n, uint32_t *cap, size_t elem_bytes) {
+    if (n < *cap) return array;
+    uint32_t more = *cap ? *cap * 2 : 256;
+    void *copy = arena_array(a, more, elem_bytes);
+    if (!copy) return NULL;
+    if (n) memcpy(copy, array, n * elem_bytes);
+    *cap = more;
+    return copy;
+}
+
 static struct op *push_op(struct builder *b, enum op_kind kind) {
     struct program *p = b->p;
-    if (p->n_op == p->cap_op) {
-        uint32_t cap = p->cap_op ? p->cap_op * 2 : 256;
-        struct op *ops = arena_array(b->arena, cap, sizeof *ops);
-        if (!ops) {
-            b->rc = ERR_NOMEM;
-            return &dead_op;
-        }
-        if (p->n_op) memcpy(ops, p->ops, p->n_op * sizeof *ops);
-        p->ops = ops;
-        p->cap_op = cap;
+    struct op *ops = room(b->arena, p->ops, p->n_op, &p->cap_op, sizeof *ops);
+    if (!ops) {
+        b->rc = ERR_NOMEM;
+        return &dead_op;
     }
-    struct op *o = &p->ops[p->n_op++];
+    p->ops = ops;
+    struct op *o = &ops[p->n_op++];
     *o = (struct op){.kind = kind, .layer = b->layer, .out = ACT_NONE, .out2 = ACT_NONE, .in = ACT_NONE,
                      .in2 = ACT_NONE, .in3 = ACT_NONE};
     return o;
@@ -27,18 +33,13 @@ static struct op *push_op(struct builder *b, enum op_kind kind) {
 
 static act new_act(struct builder *b, uint32_t dim, uint64_t row_bytes) {
     struct program *p = b->p;
-    if (p->n_act == p->cap_act) {
-        uint32_t cap = p->cap_act ? p->cap_act * 2 : 256;
-        struct act_info *acts = arena_array(b->arena, cap, sizeof *acts);
-        if (!acts) {
-            b->rc = ERR_NOMEM;
-            return 0;
-        }
-        if (p->n_act) memcpy(acts, p->acts, p->n_act * sizeof *acts);
-        p->acts = acts;
-        p->cap_act = cap;
+    struct act_info *acts = room(b->arena, p->acts, p->n_act, &p->cap_act, sizeof *acts);
+    if (!acts) {
+        b->rc = ERR_NOMEM;
+        return 0;
     }
-    p->acts[p->n_act] = (struct act_info){.row_bytes = row_bytes, .dim = dim, .rows = b->rows};
+    p->acts = acts;
+    acts[p->n_act] = (struct act_info){.row_bytes = row_bytes, .dim = dim, .rows = b->rows};
     return p->n_act++;
 }
 
