@@ -2,13 +2,13 @@
 # config=race: soft Metal's checker of races and unwritten memory.
 # Everything is found by folder: a new .c file needs no line here.
 .DEFAULT_GOAL := all
+UNAME_S := $(shell uname -s)
 config ?= release
 CC ?= cc
 ifeq ($(origin CC),default)
 CC := cc
 endif
 B := build/$(config)
-UNAME_S := $(shell uname -s)
 UNAME_M := $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
@@ -24,8 +24,8 @@ CFLAGS_race := -O2 -g -DSOFT_RACE
 ifeq ($(CFLAGS_$(config)),)
 $(error config=$(config) is unknown; use debug, release, asan, ubsan, tsan, fuzz, cov or race)
 endif
-ifeq ($(config),fuzz)
-CC := clang
+ifeq ($(config),fuzz) # the clang that soft Metal needs anyway
+CC := $(if $(filter Linux,$(UNAME_S)),clang-19,clang)
 endif
 CFLAGS += -std=gnu17 $(WARN) $(CFLAGS_$(config)) -I. -ffp-contract=off -fno-math-errno -fno-strict-aliasing
 LDFLAGS += $(filter -fsanitize=% --coverage,$(subst -fsanitize=fuzzer-no-link,-fsanitize=,$(CFLAGS_$(config)))) -pthread

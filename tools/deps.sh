@@ -20,9 +20,7 @@ build)
     tools="cc:gcc: clang-19:clang-19:" ;;
 test)
     why="to test hy: cmocka (unit tests), clang (fuzzers), jq and node with npm (llama.cpp as a peer)"
-    apt_libs="libcmocka-dev"
-    ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a >/dev/null 2>&1 ||
-        apt_libs="$apt_libs libclang-rt-dev"
+    apt_libs="libcmocka-dev libclang-rt-19-dev"
     brew_libs="cmocka"
     tools="clang:clang: jq:jq:jq node:nodejs:node npm:npm:node" ;;
 lint)

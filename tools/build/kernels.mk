@@ -16,8 +16,7 @@ LDFLAGS += -framework Metal -framework Foundation -framework CoreGraphics
 LDLIBS += -lobjc
 else
 MSL_CC := clang-19
-LDFLAGS += -Wl,--as-needed # programs without Metal do not load libobjc
-LDLIBS += -l:libobjc.so.4
+LDLIBS += -Wl,--as-needed -l:libobjc.so.4 # programs without Metal do not load it
 SOFT_SRC := $(filter-out $(if $(filter race,$(config)),,runtime/soft/race.c),$(wildcard runtime/soft/*.c))
 KERNEL_OBJ := $(K)/kernels/sources.o $(K)/kernels/files.o $(call msl_obj,$(MSL))
 KOPT_release := -O2 -g1
