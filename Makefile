@@ -122,7 +122,7 @@ fuzz:
 	@$(MAKE) --no-print-directory config=fuzz fuzz
 endif
 bench: all
-	@sh tests/bench.sh $(B)
+	@$(B)/hy kernels-test --bench
 bench-peer: all
 	@sh tests/bench_peer.sh $(B)
 darwin-check:
