@@ -64,7 +64,7 @@ include tools/build/kernels.mk
 LIB_OBJ += $(KERNEL_OBJ) $(patsubst %.c,$(B)/%.o,$(SOFT_SRC))
 TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out tools/genmodel.c,$(wildcard tools/*.c)))
 LIB := $(B)/libhy.a
-TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
+TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out $(if $(filter Darwin,$(UNAME_S)),tests/test_soft%),$(wildcard tests/test_*.c)))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 GEN := $(B)/hy-genmodel
 
