@@ -27,7 +27,7 @@ static struct op *push_op(struct builder *b, enum op_kind kind) {
     p->ops = ops;
     struct op *o = &ops[p->n_op++];
     *o = (struct op){.kind = kind, .layer = b->layer, .out = ACT_NONE, .out2 = ACT_NONE, .in = ACT_NONE,
-                     .in2 = ACT_NONE, .in3 = ACT_NONE};
+                     .in2 = ACT_NONE};
     return o;
 }
 
@@ -90,7 +90,7 @@ void prog_rms_norm_heads(struct builder *b, act x, const struct weight *w, float
     if (weight_present(w)) push_norm(b, x, x, w, eps);
 }
 
-/* x in the format that a product with weights of this type reads; rows of x are `rows` rows of dim. */
+/* x in the format fmt; a row of x is one or (experts) several rows of dim. */
 static act quantized(struct builder *b, act x, enum act_fmt fmt, uint32_t dim) {
     if (fmt == ACT_F32) return x;
     if (b->memo.src == x && b->memo.fmt == fmt) return b->memo.quant;
@@ -108,15 +108,13 @@ static act quantized(struct builder *b, act x, enum act_fmt fmt, uint32_t dim) {
 }
 
 act prog_matmul(struct builder *b, const struct weight *w, act x, const struct weight *bias) {
-    enum act_fmt fmt = matmul_x_fmt(b->dev, w->type);
-    act in = quantized(b, x, fmt, w->n_in);
+    act in = quantized(b, x, matmul_x_fmt(b->dev, w->type), w->n_in);
     act out = new_f32(b, w->n_out);
     struct op *o = push_op(b, OP_MATMUL);
     o->in = in;
     o->out = out;
     o->w = *w;
     if (bias) o->bias = *bias;
-    o->matmul.fmt = fmt;
     return out;
 }
 
@@ -212,8 +210,7 @@ void prog_route(struct builder *b, act logits, uint32_t n_used, bool norm, float
 }
 
 act prog_matmul_id(struct builder *b, const struct weight *w, act x, act ids, uint32_t n_used, bool row_per_use) {
-    enum act_fmt fmt = matmul_x_fmt(b->dev, w->type);
-    act in = quantized(b, x, fmt, w->n_in);
+    act in = quantized(b, x, matmul_x_fmt(b->dev, w->type), w->n_in);
     act out = new_f32(b, n_used * w->n_out);
     struct op *o = push_op(b, OP_MATMUL_ID);
     o->in = in;
@@ -222,7 +219,6 @@ act prog_matmul_id(struct builder *b, const struct weight *w, act x, act ids, ui
     o->w = *w;
     o->experts.n_used = n_used;
     o->experts.row_per_use = row_per_use;
-    o->experts.fmt = fmt;
     return out;
 }
 
@@ -237,8 +233,8 @@ act prog_expert_sum(struct builder *b, act x, act weights, uint32_t n_used, uint
 }
 
 void op_acts(const struct op *o, void (*f)(void *ctx, act a, bool write), void *ctx) {
-    const act reads[] = {o->in, o->in2, o->in3};
-    for (int i = 0; i < 3; i++)
+    const act reads[] = {o->in, o->in2};
+    for (int i = 0; i < 2; i++)
         if (reads[i] != ACT_NONE) f(ctx, reads[i], false);
     if (o->out != ACT_NONE) f(ctx, o->out, true);
     if (o->out2 != ACT_NONE) f(ctx, o->out2, true);

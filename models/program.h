@@ -39,7 +39,7 @@ struct op {
     enum op_kind kind;
     uint32_t layer;
     act out, out2;           /* out2: ROUTE's weights; RMS_NORM's sum, which is in; MATMUL_GLU's room */
-    act in, in2, in3;
+    act in, in2;
     struct weight w, bias;   /* bias also: RoPE's frequency factors are w */
     union {
         struct { float scale; } embed;
@@ -51,8 +51,7 @@ struct op {
         struct { struct weight w, bias; bool gelu; } up; /* MATMUL_GLU: of the up projection; the gate's are the op's */
         struct { float cap; } softcap;
         struct { uint32_t n_expert, n_used; bool norm; float scale; } route;
-        struct { uint32_t n_used; bool row_per_use; enum act_fmt fmt; } experts;
-        struct { enum act_fmt fmt; } matmul;
+        struct { uint32_t n_used; bool row_per_use; } experts;
     };
 };
 

@@ -10,6 +10,7 @@
  * so far. A step runs a batch of tokens that may belong to several sequences (prompt chunks, decoding of many users,
  * drafted tokens: all are batches) and gives logits for the rows asked for. The bits of a logits row depend on the
  * tokens of its sequence alone: not on what else is in the batch, how a prompt was cut, or the number of threads.
+ * (On metal products and attention have two forms, for few and for many tokens of a step, that differ in the last bits.)
  *
  * Threads: one thread at a time uses an engine. After hy_open nothing allocates until hy_close. */
 #pragma once

@@ -299,10 +299,10 @@ static void check_lifetimes(const struct planned *x) {
     for (uint32_t a = 0; a < p->n_act; a++) first[a] = UINT32_MAX;
     for (uint32_t i = 0; i < p->n_op; i++) {
         const struct op *o = &p->ops[i];
-        const act all[] = {o->in, o->in2, o->in3, o->out, o->out2};
+        const act all[] = {o->in, o->in2, o->out, o->out2};
         for (size_t k = 0; k < LEN(all); k++) {
             if (all[k] == ACT_NONE) continue;
-            bool reads = k < 3;
+            bool reads = k < 2;
             if (reads && first[all[k]] == UINT32_MAX) fail_msg("op %u reads what nobody wrote", i);
             if (first[all[k]] == UINT32_MAX) first[all[k]] = i;
             last[all[k]] = i;
@@ -328,7 +328,7 @@ static void check_lifetimes(const struct planned *x) {
 static void check_rows(const struct program *p) {
     for (uint32_t i = 0; i < p->n_op; i++) {
         const struct op *o = &p->ops[i];
-        const act all[] = {o->in, o->in2, o->in3, o->out, o->out2};
+        const act all[] = {o->in, o->in2, o->out, o->out2};
         act out = o->out != ACT_NONE ? o->out : o->in;
         for (size_t k = 0; k < LEN(all) && o->kind != OP_GATHER; k++)
             if (all[k] != ACT_NONE) assert_int_equal(p->acts[all[k]].rows, p->acts[out].rows);
