@@ -29,7 +29,7 @@ CC := $(if $(filter Linux,$(UNAME_S)),clang-19,clang)
 endif
 CFLAGS += -std=gnu17 $(WARN) $(CFLAGS_$(config)) -I. -ffp-contract=off -fno-math-errno -fno-strict-aliasing
 LDFLAGS += $(filter -fsanitize=% --coverage,$(subst -fsanitize=fuzzer-no-link,-fsanitize=,$(CFLAGS_$(config)))) -pthread
-LDLIBS += -lxxhash -lpcre2-8 -lutf8proc -lm
+LDLIBS += -lxxhash -lmicrohttpd -ljansson -lpcre2-8 -lutf8proc -lm
 ifeq ($(UNAME_S),Linux)
 CFLAGS += -D_GNU_SOURCE
 endif
@@ -53,7 +53,7 @@ ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf1
 ISA_neon := -march=armv8.2-a+fp16+dotprod
 ISA_neon_i8mm := -march=armv8.2-a+fp16+dotprod+i8mm -DISA_neon=1
 
-DIRS := runtime gguf io kernels models models/tokenizer models/chat sched
+DIRS := runtime gguf io kernels models models/tokenizer models/chat models/grammar sched
 LIB_SRC := $(wildcard $(addsuffix /*.c,$(DIRS)))
 CPU_SRC := $(filter %_cpu.c,$(LIB_SRC))
 LIB_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out $(CPU_SRC),$(LIB_SRC))) \
@@ -62,7 +62,8 @@ V ?= 0
 SAY = @$(if $(filter 0,$(V)),printf '%-6s %s\n' '$(1)' '$@' &&,set -x;)
 include tools/build/kernels.mk
 LIB_OBJ += $(KERNEL_OBJ) $(patsubst %.c,$(B)/%.o,$(SOFT_SRC))
-TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out tools/genmodel.c,$(wildcard tools/*.c)))
+SERVE_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/serve/*.c))
+TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out tools/genmodel.c,$(wildcard tools/*.c))) $(SERVE_OBJ)
 LIB := $(B)/libhy.a
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out $(if $(filter Darwin,$(UNAME_S)),tests/test_soft%),$(wildcard tests/test_*.c)))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))

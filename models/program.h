@@ -61,6 +61,7 @@ struct program {
     struct act_info *acts;
     uint32_t n_act, cap_act;
     act logits;              /* (n_out, n_vocab) */
+    act hidden;              /* (n_out, n_embd): what the output product reads, kept for embeddings */
 };
 
 struct builder {

@@ -102,7 +102,7 @@ static void find_lifetimes(struct program *p) {
         struct lifetime_ctx c = {p, i};
         op_acts(&p->ops[i], note_use, &c);
     }
-    p->acts[p->logits].last_op = p->n_op; /* the caller reads them */
+    p->acts[p->logits].last_op = p->acts[p->hidden].last_op = p->n_op; /* the caller reads them */
 }
 
 static const struct weight *choose_freq_factors(const struct hparams *h, const struct weights *w, uint32_t n_ctx) {
@@ -119,6 +119,7 @@ int transformer_record(const struct hparams *h, const struct weights *w, uint32_
     act stream = prog_embed(&r.b, &w->token_embd, embd_scale), f = ACT_NONE; // (n_tok, n_embd)
     for (uint32_t il = 0; il < h->n_layer; il++) f = layer(&r, il, &stream, f);
     act x = prog_add_rms_norm(&r.b, stream, f, &w->output_norm, h->rms_eps); // (n_out, n_embd)
+    p->hidden = x;
     p->logits = prog_matmul(&r.b, &w->output, x, &w->output_bias);           // (n_out, n_vocab)
     prog_softcap(&r.b, p->logits, h->logit_softcap);
     if (r.b.rc) return err_set(e, r.b.rc, "no memory to record the model's program");

@@ -38,9 +38,15 @@ struct buf {
     unsigned char *host;
     uint64_t size_bytes;
     void *native; /* the device's own handle */
+    bool mapped;  /* from buf_map */
 };
 
 int buf_new(struct device *d, uint64_t size_bytes, const char *what, struct buf *out, struct err *e);
+/* The bytes of a file, read-only, as the page cache has them. The descriptor may be closed afterwards. */
+int buf_map(struct device *d, int fd, uint64_t size_bytes, const char *what, struct buf *out, struct err *e);
+/* Names a part that the host fills and the device reads on its own: shown by GPU debuggers, and the unit in which soft Metal looks for
+ * bytes that change while they may be read. Parts do not overlap. */
+void buf_mark(struct device *d, struct buf *b, uint64_t off, uint64_t len, const char *what);
 void buf_free(struct device *d, struct buf *b);
 
 /* The address of a buffer's first byte as the device's kernels see it, for tables of pointers. */
@@ -65,6 +71,8 @@ int cmd_flush(struct cmd *c, struct err *e);
 /* Hands the list to the device; *fence becomes the number to wait for. */
 int cmd_commit(struct cmd *c, uint64_t *fence, struct err *e);
 int device_wait(struct device *d, uint64_t fence, struct err *e);
+/* Whether the lists up to fence have ended, without waiting; fence 0: true. */
+bool device_done(struct device *d, uint64_t fence);
 
 /* Room for lists of n_call calls, so that encoding never allocates afterwards. */
 int device_reserve(struct device *d, uint32_t n_call, struct err *e);

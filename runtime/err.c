@@ -28,7 +28,7 @@ int err_prefix(struct err *e, const char *fmt, ...) {
 const char *err_name(int code) {
     static const char *const names[] = {
         "ok",         "bad argument", "no memory", "I/O error", "format error", "truncated",
-        "unsupported", "not found",    "limit",     "device",    "cancelled",
+        "unsupported", "not found",    "limit",     "device",    "cancelled", "busy",
     };
     int i = -code;
     return i >= 0 && i < (int)(sizeof names / sizeof names[0]) ? names[i] : "unknown error";

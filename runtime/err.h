@@ -22,6 +22,7 @@ enum err_code {
     ERR_LIMIT = -8,       /* a context, batch or other stated limit is exceeded */
     ERR_DEVICE = -9,      /* a device or one of its commands failed */
     ERR_CANCELLED = -10,  /* stopped on request */
+    ERR_BUSY = -11,       /* too many ask at once; later it may work */
 };
 
 #define ERR_TEXT_BYTES 512

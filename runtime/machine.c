@@ -1,15 +1,40 @@
 #include "runtime/machine.h"
 
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 #ifdef __APPLE__
 #include <sys/sysctl.h>
 #else
 #include <sched.h>
+
+#include "runtime/cgroup.h"
 #endif
+
+bool machine_read_text(const char *path, char *out, size_t cap) {
+    FILE *f = fopen(path, "r");
+    if (!f) return false;
+    size_t n = fread(out, 1, cap - 1, f);
+    bool ok = !ferror(f);
+    fclose(f);
+    out[n] = 0;
+    return ok;
+}
+
+bool machine_text_number(const char *text, const char *key, uint64_t *out) {
+    size_t len = strlen(key);
+    for (const char *line = text; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+        if (strncmp(line, key, len) != 0) continue;
+        const char *p = line + len + strspn(line + len, " \t");
+        if (*p < '0' || *p > '9') continue;
+        *out = strtoull(p, NULL, 10);
+        return true;
+    }
+    return false;
+}
 
 #ifdef __APPLE__
 static uint64_t sysctl_u64(const char *name) {
@@ -24,7 +49,21 @@ uint32_t machine_n_core(void) {
     return n ? (uint32_t)n : 1;
 }
 
-uint64_t machine_memory_available(void) { return sysctl_u64("hw.memsize"); }
+/* Free pages and those that macOS drops without a trace: purgeable ones and those of files (speculative ones are among these). */
+static void system_memory(struct machine_memory *m) {
+    uint64_t pages = sysctl_u64("vm.page_free_count") + sysctl_u64("vm.page_purgeable_count") + sysctl_u64("vm.page_pageable_external_count");
+    m->ram_bytes = sysctl_u64("hw.memsize");
+    m->available_bytes = pages * sysctl_u64("vm.pagesize");
+    m->wired_limit_bytes = sysctl_u64("iogpu.wired_limit_mb") << 20;
+    m->unified = true;
+}
+
+uint32_t machine_pressure_level(void) { return (uint32_t)sysctl_u64("kern.memorystatus_vm_pressure_level"); }
+
+static void cpu_name(char *out, size_t cap) {
+    size_t len = cap;
+    if (sysctlbyname("machdep.cpu.brand_string", out, &len, NULL, 0) != 0) *out = 0;
+}
 #else
 
 /* The number on the first line of a file that begins with a number, or false ("max", absent). */
@@ -66,25 +105,27 @@ uint32_t machine_n_core(void) {
     return n_core ? n_core : 1;
 }
 
-static uint64_t mem_available(void) {
-    FILE *f = fopen("/proc/meminfo", "r");
-    if (!f) return 0;
-    char line[128];
-    unsigned long long kb = 0;
-    while (fgets(line, sizeof line, f))
-        if (sscanf(line, "MemAvailable: %llu kB", &kb) == 1) break;
-    fclose(f);
-    return kb * 1024;
+static void system_memory(struct machine_memory *m) {
+    char text[8192];
+    uint64_t kb;
+    if (machine_read_text("/proc/meminfo", text, sizeof text)) {
+        if (machine_text_number(text, "MemTotal:", &kb)) m->ram_bytes = kb * 1024;
+        if (machine_text_number(text, "MemAvailable:", &kb)) m->available_bytes = kb * 1024;
+    }
+    struct cgroup_memory group;
+    if (machine_read_text("/proc/self/cgroup", text, sizeof text) && cgroup_memory(CGROUP_MOUNT, text, &group)) {
+        m->group_bytes = group.limit_bytes;
+        m->group_left_bytes = group.left_bytes;
+    }
 }
 
-uint64_t machine_memory_available(void) {
-    uint64_t avail = mem_available(), limit, used;
-    if (file_u64("/sys/fs/cgroup/memory.max", &limit, NULL) &&
-        file_u64("/sys/fs/cgroup/memory.current", &used, NULL)) {
-        uint64_t left = limit > used ? limit - used : 0;
-        if (!avail || left < avail) avail = left;
-    }
-    return avail;
+uint32_t machine_pressure_level(void) { return 0; }
+
+static void cpu_name(char *out, size_t cap) {
+    char text[4096];
+    const char *at = machine_read_text("/proc/cpuinfo", text, sizeof text) ? strstr(text, "model name") : NULL;
+    if (at) at = strchr(at, ':');
+    if (at) snprintf(out, cap, "%.*s", (int)strcspn(at + 2, "\n"), at[1] ? at + 2 : "");
 }
 #endif
 
@@ -96,4 +137,43 @@ uint64_t machine_peak_rss(void) {
 #else
     return (uint64_t)u.ru_maxrss * 1024;
 #endif
+}
+
+void machine_memory(struct machine_memory *out) {
+    *out = (struct machine_memory){0};
+    system_memory(out);
+}
+
+uint64_t machine_memory_total(const struct machine_memory *m) {
+    return m->group_bytes && (!m->ram_bytes || m->group_bytes < m->ram_bytes) ? m->group_bytes : m->ram_bytes;
+}
+
+uint64_t machine_memory_left(const struct machine_memory *m) {
+    bool group = m->group_bytes && (!m->available_bytes || m->group_left_bytes < m->available_bytes);
+    return group ? m->group_left_bytes : m->available_bytes;
+}
+
+uint64_t machine_memory_reserve(const struct machine_memory *m) {
+    const uint64_t least = (uint64_t)512 << 20, most = (uint64_t)2 << 30;
+    uint64_t total = machine_memory_total(m), reserve = total / 25;
+    if (reserve < least) reserve = least;
+    if (reserve > most) reserve = most;
+    return reserve < total / 8 ? reserve : total / 8;
+}
+
+uint64_t machine_memory_available(void) {
+    struct machine_memory m;
+    machine_memory(&m);
+    return machine_memory_left(&m);
+}
+
+void machine_identity(char *out, size_t cap) {
+    char cpu[128] = "";
+    struct utsname u = {0};
+    struct machine_memory m;
+    uname(&u);
+    cpu_name(cpu, sizeof cpu);
+    machine_memory(&m);
+    snprintf(out, cap, "%s, %u cores, %.0f GB, %s %s", *cpu ? cpu : u.machine, machine_n_core(), (double)m.ram_bytes / (1 << 30), u.sysname,
+             u.release);
 }

@@ -35,10 +35,43 @@ static void set_label(struct metal_buf *b, const char *what) {
     oc_drop(&label);
 }
 
+void metal_buf_mark(struct buf *buf, uint64_t off, uint64_t len, const char *what) {
+    void *pool = oc_pool_push();
+    id name = oc_new_string(what, strlen(what));
+    if (name) mtl_add_debug_marker(((struct metal_buf *)buf->native)->mtl, name, (NSRange){off, len});
+    oc_drop(&name);
+    oc_pool_pop(pool);
+}
+
 static void buf_destroy(struct metal_buf *b) {
     oc_drop(&b->mtl);
     free(b->own);
     free(b);
+}
+
+/* Makes b known to the device under its name, and out of it. */
+static int finish_buf(struct metal_device *d, struct metal_buf *b, uint64_t size_bytes, const char *what, struct buf *out, struct err *e) {
+    int rc = metal_residency_add(&d->residency, d->device, d->queue, b, size_bytes, e);
+    if (rc) return rc;
+    set_label(b, what);
+    d->stats.buffer_bytes += size_bytes;
+    d->stats.n_buffer++;
+    out->native = b;
+    return ERR_OK;
+}
+
+int metal_buf_wrap(struct device *base, const char *what, struct buf *buf, struct err *e) {
+    struct metal_device *d = metal_of(base);
+    struct metal_buf *b = calloc(1, sizeof *b);
+    if (!b) return err_set(e, ERR_NOMEM, "no memory for %s", what);
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), whole = (buf->size_bytes + page - 1) / page * page;
+    void *pool = oc_pool_push();
+    b->mtl = mtl_new_buffer_no_copy(d->device, buf->host, whole, MTLResourceStorageModeShared | MTLResourceHazardTrackingModeUntracked, NULL);
+    int rc = b->mtl ? ERR_OK : err_set(e, ERR_NOMEM, "Metal takes no mapping of %.2f GB of %s", (double)whole / 1e9, what);
+    if (!rc) rc = finish_buf(d, b, buf->size_bytes, what, buf, e);
+    oc_pool_pop(pool);
+    if (rc) buf_destroy(b);
+    return rc;
 }
 
 static int metal_buf_new(struct device *base, uint64_t size_bytes, const char *what, struct buf *out,
@@ -55,17 +88,13 @@ static int metal_buf_new(struct device *base, uint64_t size_bytes, const char *w
         rc = err_set(e, ERR_NOMEM,
                      "Metal has no %.1f MB left for %s; close other programs or use a smaller model or context",
                      (double)size_bytes / 1e6, what);
-    if (!rc) rc = metal_residency_add(&d->residency, d->device, d->queue, b, size_bytes, e);
-    if (!rc) set_label(b, what);
+    if (!rc) *out = (struct buf){.host = mtl_contents(b->mtl), .size_bytes = size_bytes};
+    if (!rc) rc = finish_buf(d, b, size_bytes, what, out, e);
     oc_pool_pop(pool);
-    if (rc) {
-        buf_destroy(b);
-        return rc;
-    }
-    d->stats.buffer_bytes += size_bytes;
-    d->stats.n_buffer++;
-    *out = (struct buf){.host = mtl_contents(b->mtl), .size_bytes = size_bytes, .native = b};
-    return ERR_OK;
+    if (!rc) return ERR_OK;
+    buf_destroy(b);
+    *out = (struct buf){0};
+    return rc;
 }
 
 static void metal_buf_free(struct device *base, struct buf *buf) {

@@ -56,6 +56,10 @@ const char *metal_compiler_text(void);
 int metal_flush(struct cmd *c, struct err *e);
 
 /* Whether the list of this fence has ended, well or not. Never blocks. */
+void metal_buf_mark(struct buf *b, uint64_t off, uint64_t len, const char *what);
+/* Makes memory of the caller (whole pages, buf->host and size) a buffer of the device; metal's part of buf_map. */
+int metal_buf_wrap(struct device *d, const char *what, struct buf *buf, struct err *e);
+
 bool metal_fence_done(struct device *d, uint64_t fence);
 
 /* The address that kernels use for a buffer's first byte, for tables of pointers. */

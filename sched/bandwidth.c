@@ -1,4 +1,5 @@
-/* Plain reading of the weights buffer by all threads: the roof of decode speed. */
+#include "sched/bandwidth.h"
+
 #include "runtime/clock.h"
 #include "runtime/cpu.h"
 #include "sched/engine.h"
@@ -29,21 +30,23 @@ static void read_chunks(const struct cpu_call *c, uint32_t begin, uint32_t end, 
     *(volatile uint64_t *)w->scratch = sum; /* so that the reads are not left out */
 }
 
-double hy_read_bandwidth(struct hy_engine *en) {
-    if (device_kind(en->dev) != DEVICE_CPU) return 0;
-    struct read_args a = {en->place.size_bytes};
-    uint64_t n_chunk = (a.size_bytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
-    uint64_t repeat = a.size_bytes < MIN_BYTES ? MIN_BYTES / a.size_bytes + 1 : 1;
+double bandwidth_read(struct device *dev, struct buf *b, uint64_t size_bytes) {
+    if (device_kind(dev) != DEVICE_CPU) return 0;
+    struct read_args a = {size_bytes};
+    uint64_t n_chunk = (size_bytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
+    uint64_t repeat = size_bytes < MIN_BYTES ? MIN_BYTES / size_bytes + 1 : 1;
     double best = 0;
     for (int pass = 0; pass < N_PASS; pass++) {
-        struct cmd *c = cmd_begin(en->dev);
+        struct cmd *c = cmd_begin(dev);
         uint64_t fence;
-        struct ref w = {&en->weights, 0};
+        struct ref w = {b, 0};
         cpu_encode(c, read_chunks, (uint32_t)(n_chunk * repeat), 1, &a, sizeof a, &w, 1);
         uint64_t t0 = clock_ns();
-        if (cmd_commit(c, &fence, NULL) || device_wait(en->dev, fence, NULL)) return 0;
-        double rate = (double)(a.size_bytes * repeat) / ((double)(clock_ns() - t0) / 1e9);
+        if (cmd_commit(c, &fence, NULL) || device_wait(dev, fence, NULL)) return 0;
+        double rate = (double)(size_bytes * repeat) / ((double)(clock_ns() - t0) / 1e9);
         if (rate > best) best = rate;
     }
     return best;
 }
+
+double hy_read_bandwidth(struct hy_engine *en) { return bandwidth_read(en->dev, &en->weights, en->place.size_bytes); }

@@ -9,17 +9,11 @@
 #include "models/transformer.h"
 #include "runtime/clock.h"
 #include "runtime/machine.h"
+#include "sched/memory.h"
 
-#define DEFAULT_CTX 4096u
-#define DEFAULT_LOGITS 8u
 #define N_READER 4u
 #define WARM_UP_TOKENS 16u /* enough for the matrix forms of the kernels */
 #define CALLS_PER_OP 4u /* an op encodes at most this many device calls */
-
-static uint32_t choose_ctx(const struct hy_options *opt, const struct hparams *h) {
-    if (opt->n_ctx) return opt->n_ctx;
-    return h->n_ctx_train < DEFAULT_CTX ? h->n_ctx_train : DEFAULT_CTX;
-}
 
 static int check_options(const struct hy_options *opt, const struct hparams *h, struct err *e) {
     if (opt->n_ctx > h->n_ctx_train)
@@ -28,26 +22,12 @@ static int check_options(const struct hy_options *opt, const struct hparams *h, 
     if (opt->kv == HY_KV_Q8_0 && h->head_dim_k % 32)
         return err_set(e, ERR_UNSUPPORTED, "heads of %u dimensions cannot be kept as Q8_0; use --kv f16", h->head_dim_k);
     if (opt->n_seq > 4096) return err_set(e, ERR_ARG, "%u sequences are more than the 4096 that hy runs", opt->n_seq);
-    if ((uint64_t)opt->n_seq * choose_ctx(opt, h) > INT32_MAX)
+    if ((uint64_t)opt->n_seq * opt->n_ctx > INT32_MAX)
         return err_set(e, ERR_LIMIT, "%u sequences of %u tokens are more than hy can number; use a shorter context (-c)", opt->n_seq,
-                       choose_ctx(opt, h));
+                       opt->n_ctx);
+    if (opt->n_kv_block > INT32_MAX / KV_BLOCK_TOK)
+        return err_set(e, ERR_LIMIT, "a KV cache of %u blocks is more than hy can number", opt->n_kv_block);
     return ERR_OK;
-}
-
-static int make_plan(struct hy_engine *en, const struct hy_options *opt, struct err *e) {
-    struct plan_request r = {
-        .n_ctx = choose_ctx(opt, &en->h), .n_seq = opt->n_seq ? opt->n_seq : 1, .n_batch = opt->n_batch,
-        .n_logits = opt->n_logits ? opt->n_logits : DEFAULT_LOGITS, .kv_q8 = opt->kv == HY_KV_Q8_0,
-        .scratch_bytes = device_kind(en->dev) == DEVICE_CPU ? device_n_thread(en->dev) * (uint64_t)CPU_SCRATCH_BYTES : 0, .memory_bytes = opt->memory_bytes, .memory_from = "--memory allows"};
-    for (uint32_t i = 0; i < en->mf->n_file; i++) r.head_bytes += en->mf->files[i].size_bytes;
-    r.head_bytes -= r.head_bytes > en->place.size_bytes ? en->place.size_bytes : r.head_bytes;
-    if (!r.memory_bytes) {
-        r.memory_bytes = machine_memory_available();
-        r.memory_from = "this machine has";
-    }
-    en->kv_q8 = r.kv_q8;
-    int rc = transformer_record(&en->h, &en->w, r.n_ctx, en->dev, &en->arena, &en->p, e);
-    return rc ? rc : plan_make(&en->place, &en->h, &en->p, &r, &en->arena, &en->plan, e);
 }
 
 static int load_weights(struct hy_engine *en, const struct hy_options *opt, struct err *e) {
@@ -55,11 +35,34 @@ static int load_weights(struct hy_engine *en, const struct hy_options *opt, stru
     if (rc) return rc;
     place_bind(&en->place, en->weights.host);
     /* A model that is small beside the free memory may stay in the page cache for the next run. */
-    bool direct = en->place.size_bytes > machine_memory_available() / 2;
+    bool direct = en->place.size_bytes > machine_memory_available() / 2 || fit_streams(&en->fit);
     struct load_options lo = {.n_reader = N_READER, .direct = direct, .progress = opt->progress, .ctx = opt->progress_ctx};
     uint64_t t0 = clock_ns();
     rc = load_ranges(en->place.ranges, en->place.n_range, &lo, e);
     en->info.load_s = (double)(clock_ns() - t0) / 1e9;
+    return rc;
+}
+
+static int map_files(struct hy_engine *en, struct err *e) {
+    en->mapped = arena_array(&en->arena, en->mf->n_file, sizeof *en->mapped);
+    if (!en->mapped) return err_set(e, ERR_NOMEM, "no memory to map the model");
+    for (uint32_t i = 0; i < en->mf->n_file; i++) {
+        int rc = buf_map(en->dev, en->mf->files[i].fd, en->mf->files[i].size_bytes, en->mf->files[i].path, &en->mapped[i], e);
+        if (rc) return rc;
+    }
+    return ERR_OK;
+}
+
+/* Where each tensor is that stays where it is. */
+static int place_tensors(struct hy_engine *en, struct err *e) {
+    const struct gguf *g = &en->mf->gguf;
+    en->tensor_at = arena_array(&en->arena, g->n_tensor, sizeof *en->tensor_at);
+    if (!en->tensor_at) return err_set(e, ERR_NOMEM, "no memory for %llu tensors", (unsigned long long)g->n_tensor);
+    int rc = en->fit.mapped_bytes ? map_files(en, e) : ERR_OK;
+    for (uint64_t t = 0; t < g->n_tensor && !rc; t++) {
+        if (en->fit.where[t] == FIT_RESIDENT) en->tensor_at[t] = (struct ref){&en->weights, en->place.tensor_off[t]};
+        if (en->fit.where[t] == FIT_MAPPED) en->tensor_at[t] = (struct ref){&en->mapped[g->tensors[t].file], g->tensors[t].offset};
+    }
     return rc;
 }
 
@@ -69,10 +72,20 @@ static uint64_t take(uint64_t *at, uint64_t bytes) {
     return off;
 }
 
+/* Between steps only: no command is in flight. */
+static void copy_kv_block(void *ctx, uint32_t to, uint32_t from) {
+    struct hy_engine *en = ctx;
+    uint64_t bytes = en->plan.kv_layer_bytes / en->kv.n_block;
+    for (uint32_t i = 0; i < 2 * en->h.n_layer; i++) { /* keys and values of each layer */
+        unsigned char *pool = en->kv_pool.host + i * en->plan.kv_layer_bytes;
+        memcpy(pool + to * bytes, pool + from * bytes, bytes);
+    }
+}
+
 static int make_inputs(struct hy_engine *en, struct err *e) {
     const struct plan *pl = &en->plan;
-    uint64_t at = 0, row = (uint64_t)pl->n_batch * 4;
-    uint64_t token = take(&at, row), pos = take(&at, row), seq = take(&at, row), slot = take(&at, row);
+    uint64_t at = 0, row = (uint64_t)pl->n_step * 4;
+    uint64_t token = take(&at, row), pos = take(&at, row), seq = take(&at, row), slot = take(&at, row), number = take(&at, row);
     uint64_t out = take(&at, (uint64_t)pl->n_logits * 4), table = take(&at, (uint64_t)pl->n_seq * kv_stride(pl->n_ctx) * 4);
     struct step_inputs *in = &en->in;
     int rc = buf_new(en->dev, at, "the step inputs", &in->buf, e);
@@ -82,9 +95,18 @@ static int make_inputs(struct hy_engine *en, struct err *e) {
     in->pos = ref_at(base, pos);
     in->seq = ref_at(base, seq);
     in->slot = ref_at(base, slot);
+    in->row = ref_at(base, number);
+    for (uint32_t i = 0; i < pl->n_step; i++) ((int32_t *)ref_host(in->row))[i] = (int32_t)i;
     in->out_rows = ref_at(base, out);
     in->table = ref_at(base, table);
-    return kv_init(&en->kv, pl->n_seq, pl->n_ctx, ref_host(in->table), &en->arena, e);
+    en->feed.seq = arena_array(&en->arena, pl->n_step, sizeof *en->feed.seq);
+    en->feed.pos = arena_array(&en->arena, pl->n_step, sizeof *en->feed.pos);
+    en->feed.want = arena_array(&en->arena, pl->n_step, sizeof *en->feed.want);
+    if (!en->feed.seq || !en->feed.pos || !en->feed.want) return err_set(e, ERR_NOMEM, "no memory for the step inputs");
+    rc = kv_init(&en->kv, pl->n_seq, pl->n_ctx, pl->n_kv_block, ref_host(in->table), &en->arena, e);
+    en->kv.copy = copy_kv_block;
+    en->kv.copy_ctx = en;
+    return rc;
 }
 
 /* What hy_best gives; the last step's, for up to n_logits rows. */
@@ -97,7 +119,7 @@ static int make_best(struct hy_engine *en, struct err *e) {
     return rc;
 }
 
-/* All experts are resident: each matrix stays where the weights buffer has it. */
+/* Where experts are that stay. */
 static int make_expert_tables(struct hy_engine *en, struct err *e) {
     const struct hparams *h = &en->h;
     if (!h->n_expert) return ERR_OK;
@@ -106,10 +128,12 @@ static int make_expert_tables(struct hy_engine *en, struct err *e) {
         const struct layer_weights *l = &en->w.layers[il];
         const struct weight *w[3] = {&l->gate_experts, &l->up_experts, &l->down_experts};
         for (uint32_t which = 0; which < 3; which++) {
-            uint64_t *t = ref_host(expert_table(en, il, which));
+            struct ref table = expert_table(en, il, which);
+            uint64_t *t = ref_host(table);
+            buf_mark(en->dev, table.buf, table.off, h->n_expert * sizeof *t, "expert addresses");
             uint64_t bytes = dtype_bytes(w[which]->type, (uint64_t)w[which]->n_in * w[which]->n_out);
-            for (uint32_t x = 0; x < h->n_expert; x++)
-                t[x] = buf_address(en->dev, &en->weights) + en->place.tensor_off[w[which]->tensor] + x * bytes;
+            struct ref at = en->tensor_at[w[which]->tensor]; /* pooled ones get their addresses as they come */
+            for (uint32_t x = 0; x < h->n_expert && at.buf; x++) t[x] = buf_address(en->dev, at.buf) + at.off + w[which]->offset_bytes + x * bytes;
         }
     }
     struct matmul_id_args a = {.n_tok = en->plan.n_batch, .n_expert = h->n_expert, .n_used = h->n_expert_used};
@@ -142,8 +166,8 @@ static void fill_info(struct hy_engine *en) {
     double load_s = en->info.load_s;
     en->info = (struct hy_info){
         .arch = en->h.arch->name, .name = en->name, .device = device_describe(en->dev), .n_vocab = en->h.n_vocab, .n_ctx = pl->n_ctx,
-        .n_ctx_train = en->h.n_ctx_train, .n_layer = en->h.n_layer, .n_embd = en->h.n_embd, .n_batch = pl->n_batch,
-        .n_logits = pl->n_logits, .n_param = n_param, .weights_bytes = pl->weights_bytes, .kv_bytes = pl->kv_bytes,
+        .n_ctx_train = en->h.n_ctx_train, .n_layer = en->h.n_layer, .n_embd = en->h.n_embd, .n_batch = pl->n_step,
+        .n_logits = pl->n_logits, .n_seq = pl->n_seq, .n_kv_block = pl->n_kv_block, .n_param = n_param, .weights_bytes = en->place.size_bytes + en->fit.ring_bytes + en->fit.pool_bytes, .kv_bytes = pl->kv_bytes,
         .work_bytes = pl->work_bytes, .step_weights_bytes = step_weights_bytes(en), .load_s = load_s};
 }
 
@@ -171,15 +195,16 @@ static int open_engine(struct hy_engine *en, const struct hy_options *opt, struc
     }
     rc = check_options(opt, &en->h, e);
     if (!rc) rc = device_open(&(struct device_options){.kind = opt->device, .n_thread = opt->n_thread, .cpu_isa = opt->cpu_isa}, &en->dev, e);
-    if (!rc) rc = place_make(&en->mf->gguf, en->mf->files, &en->arena, &en->place, e);
-    if (!rc) rc = make_plan(en, opt, e);
+    if (!rc) rc = memory_plan(en, opt, e);
     if (!rc) rc = load_weights(en, opt, e);
+    if (!rc) rc = place_tensors(en, e);
     if (!rc) rc = buf_new(en->dev, en->plan.kv_bytes, "the KV cache", &en->kv_pool, e);
     if (!rc) rc = buf_new(en->dev, en->plan.acts_bytes, "activations", &en->acts, e);
     if (!rc && en->plan.attn_work_bytes) rc = buf_new(en->dev, en->plan.attn_work_bytes, "attention", &en->attn_work, e);
     if (!rc) rc = make_inputs(en, e);
     if (!rc) rc = make_expert_tables(en, e);
     if (!rc) rc = make_best(en, e);
+    if (!rc && (fit_streams(&en->fit) || opt->trace)) rc = stream_open(en, opt, e);
     if (!rc) rc = device_reserve(en->dev, en->p.n_op * CALLS_PER_OP, e);
     if (!rc && opt->device == DEVICE_METAL) rc = warm_up(en, e);
     if (!rc) fill_info(en);
@@ -203,6 +228,8 @@ void hy_close(struct hy_engine *en) {
     if (!en) return;
     struct buf *bufs[] = {&en->weights, &en->kv_pool, &en->acts, &en->attn_work, &en->expert_tables, &en->expert_lists, &en->in.buf,
                           &en->best.ids, &en->best.values, &en->best.work};
+    stream_close(en);
+    for (uint32_t i = 0; en->mapped && i < en->mf->n_file; i++) buf_free(en->dev, &en->mapped[i]);
     for (size_t i = 0; en->dev && i < sizeof bufs / sizeof bufs[0]; i++) buf_free(en->dev, bufs[i]);
     device_close(en->dev);
     tokenizer_free(en->tokenizer);
@@ -226,6 +253,13 @@ uint32_t hy_seq_len(const struct hy_engine *en, uint32_t seq) {
     return en->kv.len[seq];
 }
 void hy_seq_truncate(struct hy_engine *en, uint32_t seq, uint32_t n) { kv_truncate(&en->kv, seq, n); }
+uint32_t hy_seq_attach(struct hy_engine *en, uint32_t seq, const int32_t *token, uint32_t n) {
+    return kv_attach(&en->kv, seq, token, n ? n - 1 : 0);
+}
+struct hy_kv_use hy_kv_use(const struct hy_engine *en) {
+    const struct kv *kv = &en->kv;
+    return (struct hy_kv_use){kv->n_block, kv->n_free, kv->n_cached, kv->n_reused};
+}
 
 static int check_token(const struct hy_engine *en, const struct hy_batch *b, uint32_t i, struct err *e) {
     if (b->token[i] < 0 || (uint32_t)b->token[i] >= en->h.n_vocab)
@@ -243,41 +277,53 @@ static int lay_out(struct hy_engine *en, const struct hy_batch *b, struct step_s
     uint32_t *seq = ref_host(in->seq), *slot = ref_host(in->slot);
     for (uint32_t i = 0; i < b->n_tok; i++) {
         int rc = check_token(en, b, i, e);
-        if (!rc) rc = kv_extend(&en->kv, b->seq[i], b->pos[i] + 1, e);
+        if (!rc) rc = kv_push(&en->kv, b->seq[i], b->token[i], e);
         if (rc) return rc;
         s->n_tok++;
-        if (b->pos[i] >= s->n_pos) s->n_pos = b->pos[i] + 1;
+        uint32_t chunk = i / en->plan.n_batch;
+        if (i % en->plan.n_batch == 0) s->n_pos[chunk] = 0;
+        s->n_chunk = chunk + 1;
+        s->out_end[chunk] = s->n_out;
+        if (b->pos[i] >= s->n_pos[chunk]) s->n_pos[chunk] = b->pos[i] + 1;
         token[i] = b->token[i];
         pos[i] = (int32_t)b->pos[i];
         seq[i] = b->seq[i];
         slot[i] = kv_slot(&en->kv, b->seq[i], b->pos[i]);
         if (b->want_logits ? !b->want_logits[i] : i + 1 < b->n_tok) continue;
         if (s->n_out == en->plan.n_logits) return err_set(e, ERR_LIMIT, "more than %u rows of logits in one step", en->plan.n_logits);
-        out_rows[s->n_out++] = (int32_t)i;
+        out_rows[s->n_out++] = (int32_t)(i % en->plan.n_batch);
+        s->out_end[chunk] = s->n_out;
     }
     return ERR_OK;
 }
 
+static int run_resident(struct hy_engine *en, const struct step_shape *s, struct err *e) {
+    uint64_t fence;
+    struct cmd *c = cmd_begin(en->dev);
+    int rc = exec_encode(en, c, s, e);
+    if (!rc) rc = cmd_commit(c, &fence, e);
+    return rc ? rc : device_wait(en->dev, fence, e);
+}
+
 int hy_step(struct hy_engine *en, const struct hy_batch *b, float **logits, struct err *e) {
-    if (b->n_tok == 0 || b->n_tok > en->plan.n_batch)
-        return err_set(e, ERR_LIMIT, "a step of %u tokens; it must have 1 to %u", b->n_tok, en->plan.n_batch);
+    if (b->n_tok == 0 || b->n_tok > en->plan.n_step)
+        return err_set(e, ERR_LIMIT, "a step of %u tokens; it must have 1 to %u", b->n_tok, en->plan.n_step);
     struct step_shape s = {.n_best = b->n_best};
     if (b->n_best > HY_MAX_BEST || b->n_best > en->h.n_vocab)
         return err_set(e, ERR_ARG, "the %u best of %u tokens; at most %u can be asked for", b->n_best, en->h.n_vocab, HY_MAX_BEST);
-    uint64_t fence;
     int rc = lay_out(en, b, &s, e);
-    struct cmd *c = rc ? NULL : cmd_begin(en->dev);
-    if (!rc) rc = exec_encode(en, c, &s, e);
-    if (!rc) rc = cmd_commit(c, &fence, e);
-    if (!rc) rc = device_wait(en->dev, fence, e);
+    if (!rc) rc = en->stream.on ? stream_run(en, &s, e) : run_resident(en, &s, e);
     if (rc) {
         for (uint32_t i = s.n_tok; i > 0; i--) kv_truncate(&en->kv, b->seq[i - 1], b->pos[i - 1]);
         return rc;
     }
+    for (uint32_t i = 0; i < b->n_tok; i++) kv_commit(&en->kv, b->seq[i]);
     en->best.n = b->n_best;
     if (logits) *logits = (float *)(en->acts.host + en->plan.act_off[en->p.logits]);
     return ERR_OK;
 }
+
+const float *hy_hidden(const struct hy_engine *en) { return (const float *)(en->acts.host + en->plan.act_off[en->p.hidden]); }
 
 void hy_best(const struct hy_engine *en, uint32_t row, const int32_t **ids, const float **logits) {
     CHECK(en->best.n && row < en->plan.n_logits);
@@ -287,9 +333,8 @@ void hy_best(const struct hy_engine *en, uint32_t row, const int32_t **ids, cons
 
 int hy_feed(struct hy_engine *en, uint32_t seq, const int32_t *token, uint32_t n, uint32_t n_best, float **logits,
             bool (*stop)(void *ctx), void *ctx, struct err *e) {
-    enum { CHUNK = 512 };
-    uint32_t seqs[CHUNK], pos[CHUNK], most = en->plan.n_batch < CHUNK ? en->plan.n_batch : CHUNK;
-    bool want[CHUNK] = {false};
+    uint32_t *seqs = en->feed.seq, *pos = en->feed.pos, most = en->plan.n_step;
+    bool *want = en->feed.want;
     if (seq >= en->kv.n_seq || !en->kv.used[seq]) return err_set(e, ERR_ARG, "sequence %u does not exist", seq);
     if (n > en->plan.n_ctx - hy_seq_len(en, seq))
         return err_set(e, ERR_LIMIT, "%u tokens after %u do not fit the context of %u; give a larger -c or a shorter text", n,
@@ -299,12 +344,12 @@ int hy_feed(struct hy_engine *en, uint32_t seq, const int32_t *token, uint32_t n
         for (uint32_t i = 0; i < k; i++) {
             seqs[i] = seq;
             pos[i] = hy_seq_len(en, seq) + i;
+            want[i] = false;
         }
         want[k - 1] = done + k == n;
         int rc = stop && stop(ctx) ? err_set(e, ERR_CANCELLED, "interrupted") : ERR_OK;
         if (!rc) rc = hy_step(en, &(struct hy_batch){k, token + done, seqs, pos, want, want[k - 1] ? n_best : 0}, logits, e);
         if (rc) return rc;
-        want[k - 1] = false;
         done += k;
     }
     return ERR_OK;

@@ -18,21 +18,21 @@
 
 #define FLUSH_LAYERS 4
 
-struct exec {
-    struct hy_engine *en;
-    struct cmd *c;
-    struct step_shape s;
-    uint32_t n_row; /* of the op at hand: n_tok or n_out */
-};
-
+/* Activations that live through a step begin at the chunk's rows; the others are used by one chunk after the other. */
 static struct ref act_ref(const struct exec *x, act a) {
-    return a == ACT_NONE ? (struct ref){0} : (struct ref){&x->en->acts, x->en->plan.act_off[a]};
+    if (a == ACT_NONE) return (struct ref){0};
+    const struct act_info *i = &x->en->p.acts[a];
+    uint64_t row = !x->en->plan.carried[a] ? 0 : i->rows == ROWS_TOK ? x->first_tok : x->first_out;
+    return (struct ref){&x->en->acts, x->en->plan.act_off[a] + row * i->row_bytes};
 }
 
 static struct ref weight_ref(const struct exec *x, const struct weight *w) {
     if (!weight_present(w)) return (struct ref){0};
-    return (struct ref){&x->en->weights, x->en->place.tensor_off[w->tensor] + w->offset_bytes};
+    return ref_at(x->en->tensor_at[w->tensor], w->offset_bytes);
 }
+
+/* The chunk's part of an input with 4 bytes per token. */
+static struct ref input_ref(const struct exec *x, struct ref in) { return ref_at(in, 4 * (uint64_t)x->first_tok); }
 
 static struct ref kv_ref(const struct exec *x, uint32_t layer, bool value) {
     return (struct ref){&x->en->kv_pool, (2 * (uint64_t)layer + value) * x->en->plan.kv_layer_bytes};
@@ -42,7 +42,9 @@ static uint32_t dim_of(const struct exec *x, act a) { return x->en->p.acts[a].di
 
 static int run_embed(struct exec *x, const struct op *o, struct err *e) {
     struct embed_args a = {.n_tok = x->n_row, .n_embd = o->w.n_in, .n_vocab = o->w.n_out, .dtype = (uint32_t)o->w.type, .scale = o->embed.scale};
-    return embed_encode(x->c, &a, act_ref(x, o->out), weight_ref(x, &o->w), x->en->in.token, e);
+    if (!x->en->rows.host) return embed_encode(x->c, &a, act_ref(x, o->out), weight_ref(x, &o->w), input_ref(x, x->en->in.token), e);
+    a.n_vocab = x->en->plan.n_step; /* only the step's rows are in memory, in its order */
+    return embed_encode(x->c, &a, act_ref(x, o->out), (struct ref){&x->en->rows, 0}, input_ref(x, x->en->in.row), e);
 }
 
 static int run_rms_norm(struct exec *x, const struct op *o, struct err *e) {
@@ -71,7 +73,7 @@ static struct rope_args rope_args_of(const struct exec *x, const struct rope_spe
 
 static int run_rope(struct exec *x, const struct op *o, struct err *e) {
     struct rope_args a = rope_args_of(x, &o->rope);
-    return rope_encode(x->c, &a, act_ref(x, o->out), x->en->in.pos, weight_ref(x, &o->w), e);
+    return rope_encode(x->c, &a, act_ref(x, o->out), input_ref(x, x->en->in.pos), weight_ref(x, &o->w), e);
 }
 
 static int run_kv_write(struct exec *x, const struct op *o, struct err *e) {
@@ -80,7 +82,7 @@ static int run_kv_write(struct exec *x, const struct op *o, struct err *e) {
                               .block_tok = KV_BLOCK_TOK, .n_block = x->en->kv.n_block, .dtype = x->en->kv_q8 ? DT_Q8_0 : DT_F16};
     struct rope_args rope = rope_args_of(x, &o->rope);
     return kv_write_rope_encode(x->c, &a, &rope, kv_ref(x, o->layer, false), kv_ref(x, o->layer, true), act_ref(x, o->in),
-                                act_ref(x, o->in2), x->en->in.slot, x->en->in.pos, weight_ref(x, &o->w), e);
+                                act_ref(x, o->in2), input_ref(x, x->en->in.slot), input_ref(x, x->en->in.pos), weight_ref(x, &o->w), e);
 }
 
 static int run_attention(struct exec *x, const struct op *o, struct err *e) {
@@ -89,9 +91,9 @@ static int run_attention(struct exec *x, const struct op *o, struct err *e) {
     struct attention_args a = {.n_tok = x->n_row, .n_head = h->n_head, .n_head_kv = h->n_head_kv, .head_dim = h->head_dim_k,
                                .head_dim_v = h->head_dim_v, .block_tok = KV_BLOCK_TOK, .n_block = kv->n_block, .n_seq = kv->n_seq,
                                .table_stride = kv->stride, .dtype = x->en->kv_q8 ? DT_Q8_0 : DT_F16, .window = o->attn.window,
-                               .n_pos_max = x->s.n_pos, .scale = o->attn.scale, .softcap = o->attn.softcap};
+                               .n_pos_max = x->n_pos, .scale = o->attn.scale, .softcap = o->attn.softcap};
     return attention_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), kv_ref(x, o->layer, false), kv_ref(x, o->layer, true),
-                            x->en->in.table, x->en->in.seq, x->en->in.pos, (struct ref){0},
+                            x->en->in.table, input_ref(x, x->en->in.seq), input_ref(x, x->en->in.pos), (struct ref){0},
                             x->en->attn_work.host ? (struct ref){&x->en->attn_work, 0} : (struct ref){0}, e);
 }
 
@@ -109,8 +111,8 @@ static int run_glu(struct exec *x, const struct op *o, struct err *e) {
 }
 
 static int run_gather(struct exec *x, const struct op *o, struct err *e) {
-    struct gather_rows_args a = {.n_out = x->n_row, .n_row = x->s.n_tok, .dim = dim_of(x, o->out)};
-    return gather_rows_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), x->en->in.out_rows, e);
+    struct gather_rows_args a = {.n_out = x->n_row, .n_row = x->n_tok, .dim = dim_of(x, o->out)};
+    return gather_rows_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), ref_at(x->en->in.out_rows, 4 * (uint64_t)x->first_out), e);
 }
 
 static int run_softcap(struct exec *x, const struct op *o, struct err *e) {
@@ -129,7 +131,7 @@ static int run_route(struct exec *x, const struct op *o, struct err *e) {
                            .flags = o->route.norm ? ROUTE_RENORM : 0, .scale = o->route.scale};
     struct matmul_id_args lists = {.n_tok = x->n_row, .n_expert = o->route.n_expert, .n_used = o->route.n_used};
     int rc = route_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->out2), act_ref(x, o->in), e);
-    if (rc || !by_lists(x, &lists)) return rc;
+    if (rc || x->pooled || !by_lists(x, &lists)) return rc;
     cmd_barrier(x->c);
     return matmul_id_lists_encode(x->c, &lists, (struct ref){&x->en->expert_lists, 0}, act_ref(x, o->out), e);
 }
@@ -140,13 +142,20 @@ static uint32_t which_expert_matrix(const struct exec *x, const struct op *o) {
     return o->w.tensor == l->gate_experts.tensor ? 0 : o->w.tensor == l->up_experts.tensor ? 1 : 2;
 }
 
+int exec_lists(struct exec *x, const struct op *route, uint32_t n_row, struct err *e) {
+    struct matmul_id_args a = {.n_tok = n_row, .n_expert = route->route.n_expert, .n_used = route->route.n_used};
+    if (!by_lists(x, &a)) return ERR_OK;
+    cmd_barrier(x->c);
+    return matmul_id_lists_encode(x->c, &a, (struct ref){&x->en->expert_lists, 0}, x->ids, e);
+}
+
 static int run_matmul_id(struct exec *x, const struct op *o, struct err *e) {
     struct matmul_id_args a = {.n_tok = x->n_row, .n_in = o->w.n_in, .n_out = o->w.n_out, .w_type = (uint32_t)o->w.type,
                                .n_expert = o->w.n_expert, .n_used = o->experts.n_used, .x_per_slot = o->experts.row_per_use};
     struct ref table = expert_table(x->en, o->layer, which_expert_matrix(x, o));
     struct ref out = act_ref(x, o->out), in = act_ref(x, o->in), lists = {&x->en->expert_lists, 0}, none = {0};
     if (by_lists(x, &a)) return matmul_id_listed_encode(x->c, &a, out, in, table, lists, none, e);
-    return matmul_id_encode(x->c, &a, out, in, table, act_ref(x, o->in2), none, e);
+    return matmul_id_encode(x->c, &a, out, in, table, x->pooled ? x->ids : act_ref(x, o->in2), none, e);
 }
 
 static int run_expert_sum(struct exec *x, const struct op *o, struct err *e) {
@@ -161,31 +170,48 @@ static int (*const runners[N_OP_KINDS])(struct exec *, const struct op *, struct
     [OP_EXPERT_SUM] = run_expert_sum, [OP_MATMUL_GLU] = run_matmul_glu,
 };
 
-static int run_topk(struct exec *x, struct err *e) {
-    struct hy_engine *en = x->en;
-    struct topk_args a = {.n_row = x->s.n_out, .n = en->h.n_vocab, .k = x->s.n_best};
+int exec_best(struct hy_engine *en, struct cmd *c, const struct step_shape *s, struct err *e) {
+    if (!s->n_best || !s->n_out) return ERR_OK;
+    struct topk_args a = {.n_row = s->n_out, .n = en->h.n_vocab, .k = s->n_best};
     struct ref work = en->best.work.host ? (struct ref){&en->best.work, 0} : (struct ref){0};
-    cmd_barrier(x->c);
-    return topk_encode(x->c, &a, (struct ref){&en->best.ids, 0}, (struct ref){&en->best.values, 0}, act_ref(x, en->p.logits), work, e);
+    struct ref logits = {&en->acts, en->plan.act_off[en->p.logits]};
+    cmd_barrier(c);
+    return topk_encode(c, &a, (struct ref){&en->best.ids, 0}, (struct ref){&en->best.values, 0}, logits, work, e);
+}
+
+void exec_chunk(struct exec *x, const struct step_shape *s, uint32_t chunk) {
+    uint32_t n_batch = x->en->plan.n_batch;
+    x->first_tok = chunk * n_batch;
+    x->n_tok = s->n_tok - x->first_tok < n_batch ? s->n_tok - x->first_tok : n_batch;
+    x->first_out = chunk ? s->out_end[chunk - 1] : 0;
+    x->n_out = s->out_end[chunk] - x->first_out;
+    x->n_pos = s->n_pos[chunk];
+}
+
+const int32_t *exec_routed(const struct exec *x, uint32_t route_op) { return ref_host(act_ref(x, x->en->p.ops[route_op].out)); }
+
+int exec_op(struct exec *x, uint32_t i, struct err *e) {
+    const struct hy_engine *en = x->en;
+    const struct op *o = &en->p.ops[i];
+    act a = o->out != ACT_NONE ? o->out : o->in;
+    x->n_row = en->p.acts[a].rows == ROWS_TOK ? x->n_tok : x->n_out;
+    if (en->plan.barrier[i]) cmd_barrier(x->c); /* counts for the next op when this one has no rows */
+    if (!x->n_row) return ERR_OK;
+    int rc = runners[o->kind](x, o, e);
+    if (rc) err_prefix(e, "layer %u, %s", o->layer, op_name(o->kind));
+    return rc;
 }
 
 int exec_encode(struct hy_engine *en, struct cmd *c, const struct step_shape *s, struct err *e) {
-    struct exec x = {.en = en, .c = c, .s = *s};
+    struct exec x = {.en = en, .c = c};
+    exec_chunk(&x, s, 0);
     for (uint32_t i = 0; i < en->p.n_op; i++) {
-        const struct op *o = &en->p.ops[i];
-        if (i && o->layer != en->p.ops[i - 1].layer && o->layer % FLUSH_LAYERS == 0) {
+        if (i && en->p.ops[i].layer != en->p.ops[i - 1].layer && en->p.ops[i].layer % FLUSH_LAYERS == 0) {
             int rc = cmd_flush(c, e); /* the device begins while the rest is encoded */
             if (rc) return rc;
         }
-        act a = o->out != ACT_NONE ? o->out : o->in;
-        x.n_row = en->p.acts[a].rows == ROWS_TOK ? s->n_tok : s->n_out;
-        if (en->plan.barrier[i]) cmd_barrier(c); /* counts for the next op when this one has no rows */
-        if (!x.n_row) continue;
-        int rc = runners[o->kind](&x, o, e);
-        if (rc) {
-            err_prefix(e, "layer %u, %s", o->layer, op_name(o->kind));
-            return rc;
-        }
+        int rc = exec_op(&x, i, e);
+        if (rc) return rc;
     }
-    return s->n_best && s->n_out ? run_topk(&x, e) : ERR_OK;
+    return exec_best(en, c, s, e);
 }

@@ -20,29 +20,39 @@
 #include "models/tokenizer/tokenizer.h"
 #include "runtime/device.h"
 #include "runtime/err.h"
+#include "sched/budget.h"
 
 struct hy_engine;
 
-enum hy_kv { HY_KV_F16, HY_KV_Q8_0 };
+enum hy_kv { HY_KV_AUTO, HY_KV_F16, HY_KV_Q8_0 }; /* auto: F16, or Q8_0 when that makes the model fit */
+enum hy_io { HY_IO_DIRECT, HY_IO_CACHED };        /* how streamed weights are read: past the page cache, or through it */
+enum hy_tier { HY_TIER_STREAM, HY_TIER_MMAP };    /* weights that do not fit: stream, or stay in the file, mapped */
+#define HY_KV_BLOCK_TOK 64u
 
 struct hy_options {
     const char *model_path;    /* the file, or the first part of a split model */
     enum device_kind device;
     uint32_t n_thread;         /* 0: one per physical core */
     const char *cpu_isa;       /* NULL: the best */
-    uint64_t memory_bytes;     /* refuse to need more; 0: what the machine has available */
+    struct budget_request memory; /* all zero: what the machine has available */
     uint32_t n_ctx;            /* tokens per sequence; 0: the model's own, at most 4096 */
     enum hy_kv kv;
     uint32_t n_seq;            /* sequences at a time; 0: 1 */
     uint32_t n_batch;          /* most tokens per step; 0: chosen (512 or what activations allow) */
     uint32_t n_logits;         /* most logits rows per step; 0: 8, at most n_batch */
+    uint32_t n_kv_block;       /* blocks of HY_KV_BLOCK_TOK tokens that all sequences share; 0: room for each at its full length */
+    enum hy_io io;
+    enum hy_tier tier;
+    uint32_t n_reader;         /* threads that read streamed weights; 0: chosen */
+    uint32_t n_ring_slot, n_expert_slot; /* not 0: stream, with at most so many slots (to test and to measure) */
+    struct trace *trace;       /* gets the events of every step (sched/trace.h); NULL: none */
     bool (*progress)(void *ctx, uint64_t done_bytes, uint64_t total_bytes); /* false cancels; may be NULL */
     void *progress_ctx;
 };
 
 struct hy_info { /* strings live as long as the engine */
     const char *arch, *name, *device;
-    uint32_t n_vocab, n_ctx, n_ctx_train, n_layer, n_embd, n_batch, n_logits;
+    uint32_t n_vocab, n_ctx, n_ctx_train, n_layer, n_embd, n_batch, n_logits, n_seq, n_kv_block;
     uint64_t n_param;
     uint64_t weights_bytes, kv_bytes, work_bytes; /* the memory plan: weights, keys and values, all else */
     uint64_t step_weights_bytes; /* weight bytes that one decoded token reads (its experts only) */
@@ -63,6 +73,17 @@ uint32_t hy_seq_len(const struct hy_engine *en, uint32_t seq);
 /* Forgets positions n and up (drafts that were not accepted, an edited prompt). */
 void hy_seq_truncate(struct hy_engine *en, uint32_t seq, uint32_t n);
 
+/* The keys and values of freed sequences stay until their room is needed, and sequences that begin alike share them. Lengthens seq,
+ * which is empty or holds the first of these n tokens, by as many of the others as the cache has: at most to n - 1, because a
+ * step must compute the last. Returns its length. */
+uint32_t hy_seq_attach(struct hy_engine *en, uint32_t seq, const int32_t *token, uint32_t n);
+
+struct hy_kv_use {
+    uint32_t n_block, n_free, n_cached; /* cached: in no sequence, kept for later ones; the rest is in use */
+    uint64_t n_reused;                  /* cached blocks that made room so far */
+};
+struct hy_kv_use hy_kv_use(const struct hy_engine *en);
+
 struct hy_batch {
     uint32_t n_tok;          /* 1..n_batch */
     const int32_t *token;    /* (n_tok) */
@@ -77,8 +98,11 @@ struct hy_batch {
 void hy_best(const struct hy_engine *en, uint32_t row, const int32_t **ids, const float **logits);
 
 /* One step. *logits points to (wanted rows, n_vocab) f32 in batch order, yours to overwrite until the next step. On failure the
- * sequences are as they were. */
+ * sequences are as they were. ERR_LIMIT when a context ends or no KV block can be had. */
 int hy_step(struct hy_engine *en, const struct hy_batch *b, float **logits, struct err *e);
+
+/* What the last step's logits were computed from: (wanted rows, n_embd) f32, the output of the last norm; until the next step. */
+const float *hy_hidden(const struct hy_engine *en);
 
 /* Steps through n tokens of one sequence from its end on, in chunks; *logits is the last token's row, and
  * n_best of it are found as hy_batch says (row 0). stop (may be

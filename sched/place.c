@@ -15,23 +15,25 @@ static bool joins(const struct load_range *r, const struct file *f, const struct
     return r->file == f && t->offset <= r->offset + r->len + MERGE_GAP_BYTES;
 }
 
-int place_make(const struct gguf *g, const struct file *files, struct arena *a, struct place *p, struct err *e) {
+int place_make(const struct gguf *g, const struct file *files, const struct fit *f, struct arena *a, struct place *p, struct err *e) {
     *p = (struct place){.tensor_off = arena_array(a, g->n_tensor, sizeof *p->tensor_off),
                         .ranges = arena_array(a, g->n_tensor, sizeof *p->ranges)};
     const struct gguf_tensor **order = arena_array(a, g->n_tensor, sizeof(void *));
     if (!p->tensor_off || !p->ranges || !order) return err_set(e, ERR_NOMEM, "no memory to place %llu tensors", (unsigned long long)g->n_tensor);
-    for (uint64_t i = 0; i < g->n_tensor; i++) order[i] = &g->tensors[i];
-    qsort(order, g->n_tensor, sizeof *order, by_file_offset);
+    uint64_t n = 0;
+    for (uint64_t i = 0; i < g->n_tensor; i++)
+        if (f->where[i] == FIT_RESIDENT) order[n++] = &g->tensors[i];
+    qsort(order, n, sizeof *order, by_file_offset);
 
     uint64_t base = 0; /* of the current range in the buffer */
     struct load_range *r = NULL;
-    for (uint64_t i = 0; i < g->n_tensor; i++) {
+    for (uint64_t i = 0; i < n; i++) {
         const struct gguf_tensor *t = order[i];
-        const struct file *f = &files[t->file];
-        if (!r || !joins(r, f, t)) {
+        const struct file *file = &files[t->file];
+        if (!r || !joins(r, file, t)) {
             base = (p->size_bytes + IO_PAGE - 1) / IO_PAGE * IO_PAGE + t->offset % IO_PAGE;
             r = &p->ranges[p->n_range++];
-            *r = (struct load_range){.file = f, .offset = t->offset, .dst = (void *)(uintptr_t)base};
+            *r = (struct load_range){.file = file, .offset = t->offset, .dst = (void *)(uintptr_t)base};
         }
         uint64_t at = t->offset - r->offset;
         p->tensor_off[t - g->tensors] = base + at;

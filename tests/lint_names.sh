@@ -10,6 +10,7 @@ cd "$(dirname "$0")/.." || exit 1
 nouns() {
     case $1 in
     runtime) echo "buf cmd check" ;; # device.h, err.h
+    io) echo "readers" ;;            # reader.h
     kernels) echo "mm" ;;            # matmul_rows.h
     models) echo "arch op tensor" ;; # hparams.h, program.h, weights.h
     models/tokenizer) echo "tokens" ;; # tokenizer.h

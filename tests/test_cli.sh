@@ -7,6 +7,7 @@ dir=$(mktemp -d)
 trap 'chmod -R u+rwx "$dir" 2>/dev/null; rm -rf "$dir"' EXIT
 out=$dir/out err=$dir/err
 failures=0
+export HY_CACHE_DIR="$dir/cache"
 
 ok() { echo "ok $1"; }
 fail() { # NAME WHY
@@ -77,7 +78,7 @@ model=$dir/tiny.gguf
 
 works "help" --help
 holds "help is on stdout" text_on_stdout_alone
-for command in run eval tokenize inspect kernels-test bench; do
+for command in run eval tokenize inspect kernels-test bench profile; do
     works "$command --help" "$command" --help
     holds "$command --help is on stdout" text_on_stdout_alone
     refused "$command: unknown option" 2 "no-such-option" "$command" --no-such-option
@@ -86,7 +87,8 @@ refused "no command" 2 "usage" # with how to begin
 refused "unknown command" 2 "frobnicate" frobnicate
 refused "no model explains where to get one" '1|2' "gguf" run
 for args in "-n" "-n x" "-n 1.5" "-n -2" "--temp hot" "--top-p 1x" "--seed -" "--threads 0" "--threads many" \
-    "--device gpu" "--kv q4" "-c 0" "-c x" "--memory lots"; do
+    "--device gpu" "--kv q4" "-c 0" "-c x" "--memory lots" "--memory 1.5" "--memory 0.0" "--memory 0.5.5" \
+    "--memory 20X" "--memory -1" "--simulate-memory 0.5.5" "--simulate-memory auto"; do
     # shellcheck disable=SC2086  # words on purpose
     refused "wrong usage: run $args" 2 "${args%% *}" run "$model" -p x $args
 done
@@ -141,6 +143,12 @@ fi
 refused "context beyond the model's" '1|2' "context" run "$model" -p x -c 100000
 refused "prompt longer than the context" 1 "context" run "$model" --raw -c 8 -p "$(printf 'long words %.0s' 1 2 3 4 5 6 7 8 9)"
 refused "memory too small" 1 "memory" run "$model" -p x --memory 1K
+refused "a share that is too small" 1 "--memory allows" run "$model" -p x --memory 0.000001
+refused "a simulated machine that is too small" 1 "simulated machine has|--memory allows" run "$model" -p x --simulate-memory 1M
+for memory in auto 900M 1GiB 1gb 0.5 1.0; do
+    works "--memory $memory" run "$model" --raw -p x -n 1 --memory $memory
+done
+works "--simulate-memory" run "$model" --raw -p x -n 1 --simulate-memory 2G --memory 0.5
 for tokens in 99999 512 4294967296 99999999999999999999; do
     refused "token $tokens is out of range" '1|2' "token|$tokens" eval "$model" --tokens "1,$tokens"
 done
@@ -177,6 +185,34 @@ for how in "-f $dir/latin1.txt" "stdin"; do
         ok "invalid UTF-8 (${how%% *})"
     fi
 done
+
+# The machine's profile: measured once, then from the cache.
+
+home=${HOME:-/}
+export HOME="$dir"
+works "profile" profile
+holds "profile tells the bandwidth" grep -q "bandwidth  *[0-9]" "$out"
+holds "profile is kept" grep -q "kept in $dir/cache" "$out"
+works "profile again" profile
+holds "profile comes from the cache" grep -q "from the cache" "$out"
+for file in "$dir"/cache/profile-*.json; do echo '{"version": 1,' >"$file"; done
+works "profile with a damaged cache" profile
+holds "profile is measured again" grep -q "kept in" "$out"
+works "profile after that" profile
+holds "profile was rewritten" grep -q "from the cache" "$out"
+works "profile --force" profile --force
+holds "profile --force measures" grep -q "kept in" "$out"
+works "profile --json" profile --json
+command -v jq >/dev/null && holds "profile --json is JSON" jq -e '.memory_bytes_per_s > 0 and (.disks | type == "array")' "$out"
+refused "profile of a small file" 1 "too little" profile "$model"
+refused "profile of no file" 1 "no-such-file" profile "$dir/no-such-file"
+unset HOME HY_CACHE_DIR
+works "profile without a home" profile
+works "profile without a home again" profile
+if grep -q -e "from the cache" -e "kept in" "$out"; then fail "profile without a home keeps nothing" "it says so"
+else ok "profile without a home keeps nothing"
+fi
+export HOME="$home" HY_CACHE_DIR="$dir/cache"
 
 # Output that nobody takes.
 

@@ -479,6 +479,8 @@ static void feed_stops_between_chunks(void **state) {
     hy_close(en);
 }
 
+static struct budget_request bytes_of(uint64_t n) { return (struct budget_request){.kind = BUDGET_BYTES, .bytes = n}; }
+
 static void open_errors(void **state) {
     struct hy_engine *en = NULL;
     const char *path = support_arch_model(&support_archs[0], "Q8_0");
@@ -492,7 +494,7 @@ static void open_errors(void **state) {
         assert_int_equal(hy_open(&o, &en, NULL), code);                                                              \
     } while (0)
     NOT_OPENED(o.n_ctx = 513, ERR_LIMIT, "513", "512");
-    NOT_OPENED(o.memory_bytes = 1 << 20, ERR_NOMEM, "--memory allows", "needs");
+    NOT_OPENED(o.memory = bytes_of(1 << 20), ERR_NOMEM, "--memory allows", "needs");
     NOT_OPENED(o.n_thread = 1000, ERR_ARG, "1000 threads");
     NOT_OPENED(o.cpu_isa = "z80", ERR_ARG, "z80");
     NOT_OPENED(o.n_seq = 4097, ERR_ARG, "4097");
@@ -518,8 +520,8 @@ static void open_errors(void **state) {
     assert_string_equal(i->name, "random weights");
     assert_true(i->step_weights_bytes > 0 && i->step_weights_bytes < i->weights_bytes);
     hy_close(en);
-    NOT_OPENED(o.memory_bytes = need - 1, ERR_NOMEM, "--memory allows");
-    o.memory_bytes = need;
+    NOT_OPENED(o.memory = bytes_of(need - 1), ERR_NOMEM, "--memory allows"); /* so small a model gains nothing by streaming */
+    o.memory = bytes_of(need);
     en = open_with(o);
     hy_close(en);
     o = (struct hy_options){.model_path = path}; /* all by default */

@@ -1,11 +1,13 @@
-/* Files and the loader: every refusal, every phase of offset and address, failures in the middle. */
+/* Files and the loader: every refusal, every phase of offset and address, failures in the middle, files that change. */
 #include "tests/support.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "io/fault.h"
 #include "io/file.h"
 #include "io/load.h"
 
@@ -144,6 +146,126 @@ static void reads_past_the_end(void **state) {
     free(dst);
 }
 
+static void sees_changed_files(void **state) {
+    const char *path = make_file("changes", SIZE), *other = make_file("other", SIZE);
+    struct file f = open_file(path);
+    OK(file_check_unchanged(&f, &support_err));
+    assert_int_equal(rename(other, path), 0); /* another file of this name: ours is still there */
+    OK(file_check_unchanged(&f, &support_err));
+    file_close(&f);
+    f = open_file(path);
+    assert_int_equal(truncate(path, SIZE - 1), 0);
+    REFUSED(file_check_unchanged(&f, &support_err), ERR_IO, path, "20603", "20602");
+    assert_int_equal(truncate(path, SIZE), 0); /* the size is right again, the time is not */
+    const struct timespec later[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1000000000, .tv_nsec = 1}};
+    assert_int_equal(utimensat(AT_FDCWD, path, later, 0), 0);
+    REFUSED(file_check_unchanged(&f, &support_err), ERR_IO, path, "written to");
+    file_close(&f);
+    REFUSED(file_check_unchanged(&f, &support_err), ERR_IO, "examined");
+}
+
+/* Both ways of reading, from and to everywhere. */
+static void read_all_ways(const struct file *f) {
+    unsigned char *arena = NULL;
+    assert_int_equal(posix_memalign((void **)&arena, IO_PAGE, 9 * IO_PAGE), 0);
+    for (uint64_t offset = 0; offset < SIZE; offset += 777) {
+        read_at(f, arena, offset, offset % IO_PAGE, SIZE - offset, true);
+        for (int direct = 0; direct < 2; direct++) {
+            OK(file_read_pages(f, offset, arena + offset % IO_PAGE, SIZE - offset, direct, &support_err));
+            expect_bytes(arena + offset % IO_PAGE, offset, SIZE - offset, __LINE__);
+        }
+    }
+    free(arena);
+}
+
+/* tmpfs of older kernels has no direct reads. */
+static void falls_back_without_direct_reads(void **state) {
+    const char *path = make_file("plain-file", SIZE);
+    char command[256], shm[64];
+    snprintf(shm, sizeof shm, "/dev/shm/hy-test-%d", (int)getpid());
+    snprintf(command, sizeof command, "cp '%s' %s 2>/dev/null", path, shm);
+    if (system(command) == 0) {
+        struct file f = open_file(shm);
+        unlink(shm);
+        read_all_ways(&f);
+        file_close(&f);
+    }
+    file_fault_set(&(struct file_fault){.no_direct = true});
+    struct file f = open_file(path);
+    file_fault_set(NULL);
+    assert_false(file_is_direct(&f));
+    read_all_ways(&f);
+    file_close(&f);
+}
+
+static void fault_texts(void **state) {
+    static const char *const bad[] = {"", ",", "delay", "delay=", "delay=20", "delay=ms", "delay=-1ms", "delay=11s", "delay=20msx",
+                                      "delay= 20ms", "reorder=1", "short,", "eio", "eio=0", "eio=x", "eio=5x", "eio=99999999999",
+                                      "flip=-3", "seed=", "nothing", "eio=3,,short", "delay=99999999999999999999us"};
+    struct file_fault f;
+    for (size_t i = 0; i < LEN(bad); i++) REFUSED(file_fault_parse(bad[i], &f, &support_err), ERR_ARG, "is not one of", "delay=20ms");
+    REFUSED(file_fault_parse("short,eio=three,flip=1", &f, &support_err), ERR_ARG, "'eio=three'");
+    OK(file_fault_parse("delay=20ms,reorder,short,nodirect,eio=17,flip=33,seed=3", &f, &support_err));
+    assert_int_equal(f.delay_us, 20000);
+    assert_true(f.reorder && f.short_reads && f.no_direct);
+    assert_int_equal(f.eio, 17);
+    assert_int_equal(f.flip, 33);
+    assert_int_equal(f.seed, 3);
+    OK(file_fault_parse("delay=500us", &f, &support_err));
+    assert_int_equal(f.delay_us, 500);
+    assert_false(f.reorder || f.short_reads || f.no_direct || f.eio || f.flip || f.seed);
+    OK(file_fault_parse("delay=1s", &f, &support_err));
+    assert_int_equal(f.delay_us, 1000000);
+}
+
+/* The environment counts when the first file is opened, so this needs a process that has opened none. */
+static void open_in_child(const char *env, const char *path, int want_rc, const char *word) {
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct file f;
+        struct err e = {0};
+        char c;
+        setenv("HY_IO_FAULT", env, 1);
+        int rc = file_open(path, &f, &e);
+        if (!rc) rc = file_read(&f, 0, &c, 1, false, &e);
+        _exit(rc == want_rc && (!rc || strstr(e.text, word)) ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void faults_from_the_environment(void **state) {
+    const char *path = support_path("for-faults");
+    support_write(path, "abc", 3);
+    open_in_child("", path, ERR_OK, "");
+    open_in_child("eio=2", path, ERR_OK, "");
+    open_in_child("eio=1", path, ERR_IO, strerror(EIO));
+    open_in_child("no such", path, ERR_ARG, "HY_IO_FAULT");
+}
+
+static void reads_in_bits(void **state) {
+    struct file f = open_file(make_file("bits", SIZE));
+    for (uint64_t seed = 1; seed < 4; seed++) {
+        file_fault_set(&(struct file_fault){.short_reads = true, .seed = seed});
+        read_all_ways(&f);
+        assert_true(file_fault_n_read() > 4 * SIZE / 777);
+    }
+    for (int direct = 0; direct < 2; direct++) {
+        char page[IO_PAGE];
+        file_fault_set(&(struct file_fault){.eio = 2});
+        OK(file_read(&f, 0, page, 100, direct, &support_err));
+        REFUSED(file_read(&f, 0, page, 100, direct, &support_err), ERR_IO, f.path, "byte 0", strerror(EIO));
+        OK(file_read(&f, 0, page, 100, direct, &support_err));
+        expect_bytes((unsigned char *)page, 0, 100, __LINE__);
+    }
+    file_fault_set(NULL);
+    file_close(&f);
+}
+
 /* Random ranges of two files, tiny and of several pieces, one behind the other in memory. */
 struct job {
     struct file files[2];
@@ -262,6 +384,8 @@ static void loads_are_cancelled(void **state) {
 int main(int argc, char **argv) {
     support_init(argv[0]);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(faults_from_the_environment), cmocka_unit_test(fault_texts), cmocka_unit_test(reads_in_bits),
+        cmocka_unit_test(sees_changed_files),   cmocka_unit_test(falls_back_without_direct_reads),
         cmocka_unit_test(open_refuses),         cmocka_unit_test(refuses_without_permission), cmocka_unit_test(reads_every_phase),
         cmocka_unit_test(reads_past_the_end),   cmocka_unit_test(loads_ranges),               cmocka_unit_test(loads_stop_at_errors),
         cmocka_unit_test(loads_notice_truncation), cmocka_unit_test(loads_are_cancelled),

@@ -1,143 +1,11 @@
-/* KV blocks, placement of tensors and the memory plan, against brute force. */
+/* Placement of tensors and the memory plan, against brute force. */
 #include "tests/support.h"
 
 #include "models/transformer.h"
 #include "runtime/cpu.h"
-#include "sched/kv.h"
 #include "sched/model_file.h"
 #include "sched/place.h"
 #include "sched/plan.h"
-
-/* KV. */
-
-enum { N_SEQ = 5, N_CTX = 300 };
-
-struct kv_test {
-    struct kv kv;
-    struct arena arena;
-    uint32_t *table;
-};
-
-static void kv_setup(struct kv_test *t) {
-    arena_init(&t->arena, 0);
-    t->table = calloc(N_SEQ * kv_stride(N_CTX), sizeof *t->table);
-    OK(kv_init(&t->kv, N_SEQ, N_CTX, t->table, &t->arena, &support_err));
-}
-
-static void kv_teardown(struct kv_test *t) {
-    arena_deinit(&t->arena);
-    free(t->table);
-}
-
-/* Each block is in exactly one place, and sequences have as many as their length says. */
-static void kv_check(const struct kv *kv, const uint32_t *want_len) {
-    uint8_t seen[64] = {0};
-    assert_true(kv->n_block <= LEN(seen));
-    for (uint32_t i = 0; i < kv->n_free; i++) {
-        assert_true(kv->free_blocks[i] < kv->n_block);
-        seen[kv->free_blocks[i]]++;
-    }
-    for (uint32_t s = 0; s < kv->n_seq; s++) {
-        if (!kv->used[s]) continue;
-        assert_int_equal(kv->len[s], want_len[s]);
-        for (uint32_t i = 0; i < (kv->len[s] + KV_BLOCK_TOK - 1) / KV_BLOCK_TOK; i++) {
-            uint32_t block = kv->table[s * kv->stride + i];
-            assert_true(block < kv->n_block);
-            seen[block]++;
-        }
-    }
-    for (uint32_t i = 0; i < kv->n_block; i++) assert_int_equal(seen[i], 1);
-}
-
-static void kv_check_slots(const struct kv *kv) {
-    static uint8_t seen[64 * KV_BLOCK_TOK];
-    memset(seen, 0, sizeof seen);
-    for (uint32_t s = 0; s < kv->n_seq; s++)
-        for (uint32_t pos = 0; kv->used[s] && pos < kv->len[s]; pos++) {
-            uint32_t slot = kv_slot(kv, s, pos);
-            assert_true(slot < kv->n_block * KV_BLOCK_TOK);
-            assert_int_equal(slot % KV_BLOCK_TOK, pos % KV_BLOCK_TOK);
-            assert_int_equal(seen[slot]++, 0);
-        }
-}
-
-static void kv_random(void **state) {
-    struct kv_test t;
-    uint32_t len[N_SEQ] = {0}, seq, n_used = 0;
-    kv_setup(&t);
-    for (uint32_t step = 0; step < 20000; step++) {
-        uint32_t s = support_random(N_SEQ), n = support_random(N_CTX + 30), what = support_random(8);
-        if (what == 0 && n_used < N_SEQ) {
-            OK(kv_seq_new(&t.kv, &seq, &support_err));
-            assert_true(t.kv.used[seq] && t.kv.len[seq] == 0);
-            len[seq] = 0;
-            n_used++;
-        } else if (what == 0) {
-            REFUSED(kv_seq_new(&t.kv, &seq, &support_err), ERR_LIMIT, "5 sequences");
-        } else if (!t.kv.used[s]) {
-            continue;
-        } else if (what == 1) {
-            kv_seq_free(&t.kv, s);
-            n_used--;
-        } else if (what < 4) {
-            kv_truncate(&t.kv, s, n);
-            if (n < len[s]) len[s] = n;
-        } else if (n <= N_CTX) {
-            OK(kv_extend(&t.kv, s, n, &support_err));
-            if (n > len[s]) len[s] = n;
-        } else {
-            REFUSED(kv_extend(&t.kv, s, n, &support_err), ERR_LIMIT, "context of 300");
-        }
-        kv_check(&t.kv, len);
-        if (step % 100 == 0) kv_check_slots(&t.kv);
-    }
-    kv_teardown(&t);
-}
-
-/* A pool smaller than all sequences at full length: extending fails as a whole. */
-static void kv_exhaustion(void **state) {
-    struct kv_test t;
-    uint32_t a, b, len[N_SEQ] = {0};
-    kv_setup(&t);
-    OK(kv_seq_new(&t.kv, &a, &support_err));
-    OK(kv_seq_new(&t.kv, &b, &support_err));
-    t.kv.n_block = t.kv.n_free = 6; /* blocks 0..5 */
-    for (uint32_t i = 0; i < 6; i++) t.kv.free_blocks[i] = i;
-    OK(kv_extend(&t.kv, a, 4 * KV_BLOCK_TOK, &support_err));
-    len[a] = 4 * KV_BLOCK_TOK;
-    OK(kv_extend(&t.kv, b, 1, &support_err));
-    len[b] = 1;
-    REFUSED(kv_extend(&t.kv, b, 2 * KV_BLOCK_TOK + 1, &support_err), ERR_LIMIT, "2 more blocks", "1 are free");
-    kv_check(&t.kv, len);
-    OK(kv_extend(&t.kv, b, 2 * KV_BLOCK_TOK, &support_err)); /* the last block still goes */
-    len[b] = 2 * KV_BLOCK_TOK;
-    REFUSED(kv_extend(&t.kv, a, 4 * KV_BLOCK_TOK + 1, &support_err), ERR_LIMIT, "full");
-    kv_check(&t.kv, len);
-    kv_truncate(&t.kv, b, KV_BLOCK_TOK);
-    len[b] = KV_BLOCK_TOK;
-    OK(kv_extend(&t.kv, a, 4 * KV_BLOCK_TOK + 1, &support_err));
-    len[a] = 4 * KV_BLOCK_TOK + 1;
-    kv_check(&t.kv, len);
-    kv_teardown(&t);
-}
-
-static void kv_truncate_edges(void **state) {
-    struct kv_test t;
-    uint32_t s;
-    kv_setup(&t);
-    OK(kv_seq_new(&t.kv, &s, &support_err));
-    uint32_t all = t.kv.n_free;
-    for (uint32_t len = 0; len <= N_CTX; len += 31)
-        for (uint32_t to = 0; to <= N_CTX; to += 32) {
-            kv_truncate(&t.kv, s, 0);
-            OK(kv_extend(&t.kv, s, len, &support_err));
-            kv_truncate(&t.kv, s, to);
-            uint32_t now = to < len ? to : len;
-            assert_int_equal(t.kv.len[s], now);
-            assert_int_equal(t.kv.n_free, all - kv_stride(now));
-        }
-    kv_teardown(&t);
-}
 
 /* Placement. */
 
@@ -175,6 +43,10 @@ static void check_places(const struct gguf *g, const struct place *p) {
     }
 }
 
+static struct fit all_resident(const struct gguf *g, struct arena *a) {
+    return (struct fit){.where = arena_array(a, g->n_tensor, 1)}; /* zeroed: FIT_RESIDENT */
+}
+
 static void place_models(void **state) {
     static const struct { const char *options; uint32_t n_part; } models[] = {
         {"--arch llama --type Q4_K --n-layer 2", 1},
@@ -194,7 +66,8 @@ static void place_models(void **state) {
         arena_init(&a, 0);
         OK(model_file_open(models[i].n_part > 1 ? support_path(first) : path, &m, &support_err));
         assert_int_equal(m->n_file, models[i].n_part);
-        OK(place_make(&m->gguf, m->files, &a, &p, &support_err));
+        struct fit fit = all_resident(&m->gguf, &a);
+        OK(place_make(&m->gguf, m->files, &fit, &a, &p, &support_err));
         assert_in_range(p.n_range, models[i].n_part, m->gguf.n_tensor);
         if (i == 0) assert_int_equal(p.n_range, 1); /* neighbours are one read */
         if (i == 3) assert_int_equal(p.n_range, m->gguf.n_tensor);
@@ -214,7 +87,6 @@ struct planned {
     struct hparams h;
     struct weights w;
     struct program p;
-    struct place place;
     struct plan plan;
     struct device *dev;
 };
@@ -224,7 +96,6 @@ static void plan_open(struct planned *x, const char *path, enum cpu_isa isa) {
     OK(model_file_open(path, &x->m, &support_err));
     OK(hparams_read(&x->m->gguf, &x->h, &support_err));
     OK(weights_bind(&x->m->gguf, &x->h, &x->arena, &x->w, &support_err));
-    OK(place_make(&x->m->gguf, x->m->files, &x->arena, &x->place, &support_err));
     x->dev = support_cpu(isa);
     OK(transformer_record(&x->h, &x->w, 256, x->dev, &x->arena, &x->p, &support_err));
 }
@@ -351,7 +222,7 @@ static void plan_every_arch(void **state) {
             plan_open(&x, path, isa ? cpu_isa_best() : CPU_SCALAR);
             check_rows(&x.p);
             for (size_t r = 0; r < LEN(requests); r++) {
-                OK(plan_make(&x.place, &x.h, &x.p, &requests[r], &x.arena, &x.plan, &support_err));
+                OK(plan_make(&x.h, &x.p, &requests[r], &x.arena, &x.plan, &support_err));
                 assert_in_range(x.plan.n_batch, 1, requests[r].n_ctx * requests[r].n_seq);
                 assert_in_range(x.plan.n_logits, 1, x.plan.n_batch);
                 check_lifetimes(&x);
@@ -360,7 +231,6 @@ static void plan_every_arch(void **state) {
                 assert_true(x.plan.kv_bytes >= (uint64_t)requests[r].n_ctx * requests[r].n_seq * 2 * x.h.n_layer * x.h.n_head_kv *
                                                    (requests[r].kv_q8 ? x.h.head_dim_k / 32 * 34 : x.h.head_dim_k * 2));
                 assert_true(x.plan.work_bytes >= x.plan.acts_bytes + requests[r].scratch_bytes);
-                assert_int_equal(x.plan.weights_bytes, x.place.size_bytes);
             }
             plan_close(&x);
         }
@@ -370,24 +240,10 @@ static void plan_every_arch(void **state) {
 static void plan_limits(void **state) {
     struct planned x;
     plan_open(&x, support_arch_model(&support_archs[0], "Q8_0"), CPU_SCALAR);
-    struct plan_request r = {.n_ctx = 512, .n_seq = 64, .n_logits = 8, .scratch_bytes = 1 * CPU_SCRATCH_BYTES, .memory_from = "--memory allows"};
-    OK(plan_make(&x.place, &x.h, &x.p, &r, &x.arena, &x.plan, &support_err));
-    uint64_t need = x.plan.weights_bytes + x.plan.kv_bytes + x.plan.work_bytes;
-    r.memory_bytes = need;
-    OK(plan_make(&x.place, &x.h, &x.p, &r, &x.arena, &x.plan, &support_err));
-    r.memory_bytes = need - 1;
-    char gb[32];
-    snprintf(gb, sizeof gb, "needs %.2f GB", (double)need / 1e9);
-    REFUSED(plan_make(&x.place, &x.h, &x.p, &r, &x.arena, &x.plan, &support_err), ERR_NOMEM, gb, "--memory allows", "--kv q8_0", "32768 tokens");
-    r.memory_bytes = 1230000000;
-    r.n_ctx = 1 << 20;
-    REFUSED(plan_make(&x.place, &x.h, &x.p, &r, &x.arena, &x.plan, &support_err), ERR_NOMEM, "--memory allows 1.23 GB");
-    r = (struct plan_request){.n_ctx = 64, .n_seq = 1, .n_logits = 1, .scratch_bytes = 1 * CPU_SCRATCH_BYTES, .memory_bytes = 1, .memory_from = "this machine has"};
-    REFUSED(plan_make(&x.place, &x.h, &x.p, &r, &x.arena, &x.plan, &support_err), ERR_NOMEM, "this machine has 0.00 GB", "smaller model");
+    struct plan_request r = {.n_ctx = 512, .n_seq = 64, .n_logits = 8, .scratch_bytes = 1 * CPU_SCRATCH_BYTES};
     struct arena tight;
     arena_init(&tight, 200);
-    r.memory_bytes = 0;
-    REFUSED(plan_make(&x.place, &x.h, &x.p, &r, &tight, &x.plan, &support_err), ERR_NOMEM, "memory plan");
+    REFUSED(plan_make(&x.h, &x.p, &r, &tight, &x.plan, &support_err), ERR_NOMEM, "memory plan");
     arena_deinit(&tight);
     plan_close(&x);
 }
@@ -398,12 +254,12 @@ static void plan_chooses_batches(void **state) {
     plan_open(&x, support_model("wide.gguf", "--arch llama --type Q4_0 --n-layer 2 --n-embd 32 --n-head 1 --n-head-kv 1 "
                                              "--n-ff 65536 --n-ctx 4096 --n-vocab 400"), CPU_SCALAR);
     struct plan_request r = {.n_ctx = 4096, .n_seq = 1, .n_logits = 8, .scratch_bytes = 1 * CPU_SCRATCH_BYTES};
-    OK(plan_make(&x.place, &x.h, &x.p, &r, &x.arena, &x.plan, &support_err));
+    OK(plan_make(&x.h, &x.p, &r, &x.arena, &x.plan, &support_err));
     assert_in_range(x.plan.n_batch, 16, 256);
     assert_true(x.plan.acts_bytes <= (uint64_t)80 << 20);
     check_lifetimes(&x);
     r.n_batch = 1024;
-    OK(plan_make(&x.place, &x.h, &x.p, &r, &x.arena, &x.plan, &support_err));
+    OK(plan_make(&x.h, &x.p, &r, &x.arena, &x.plan, &support_err));
     assert_int_equal(x.plan.n_batch, 1024);
     check_lifetimes(&x);
     plan_close(&x);
@@ -412,7 +268,6 @@ static void plan_chooses_batches(void **state) {
 int main(int argc, char **argv) {
     support_init(argv[0]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kv_random),    cmocka_unit_test(kv_exhaustion),   cmocka_unit_test(kv_truncate_edges),
         cmocka_unit_test(place_models), cmocka_unit_test(plan_every_arch), cmocka_unit_test(plan_limits),
         cmocka_unit_test(plan_chooses_batches),
     };

@@ -39,6 +39,7 @@ int cli_usage_error(const char *fmt, ...) {
 static const char *type_problem(const struct opt *o) {
     switch (o->type) {
     case OPT_SIZE: return "a size such as 800M or 20G";
+    case OPT_MEMORY: return "a size such as 20G, a share of memory such as 0.8, or auto";
     case OPT_F32: return "a number";
     default: return "a whole number";
     }
@@ -61,6 +62,17 @@ static bool parse_size(const char *s, uint64_t *out) {
     if (end == s || *end || !(v > 0 && v < 1e18)) return false;
     *out = (uint64_t)v;
     return true;
+}
+
+/* "auto"; a size; a bare number with a point: a share of memory, at most 1. */
+static bool parse_memory(const char *s, struct budget_request *out) {
+    bool share = strspn(s, "0123456789.") == strlen(s) && strchr(s, '.');
+    out->kind = share ? BUDGET_FRACTION : strcmp(s, "auto") == 0 ? BUDGET_AUTO : BUDGET_BYTES;
+    if (out->kind == BUDGET_BYTES) return parse_size(s, &out->bytes);
+    if (out->kind == BUDGET_AUTO) return true;
+    char *end;
+    out->fraction = strtod(s, &end);
+    return !*end && out->fraction > 0 && out->fraction <= 1;
 }
 
 static bool in_range(const struct opt *o, double v) { return (o->lo == 0 && o->hi == 0) || (v >= o->lo && v <= o->hi); }
@@ -90,6 +102,7 @@ static bool parse_value(const struct opt *o, const char *s) {
     switch (o->type) {
     case OPT_STR: *(const char **)o->out = s; return true;
     case OPT_SIZE: return parse_size(s, o->out);
+    case OPT_MEMORY: return parse_memory(s, o->out);
     case OPT_F32: return parse_float(o, s);
     default: return parse_whole(o, s);
     }
@@ -103,14 +116,20 @@ static void print_opts(const struct opt *opts, uint32_t n) {
     }
 }
 
-#define N_MODEL_OPTS 6
+#define N_MODEL_OPTS 12
 static void model_opts(struct model_options *m, struct opt out[N_MODEL_OPTS]) {
     const struct opt opts[N_MODEL_OPTS] = {
         {"--device", OPT_STR, &m->device, "auto|cpu|metal", "where to compute (auto)", 0, 0},
         {"--threads", OPT_U32, &m->n_thread, "N", "CPU threads (one per physical core)", 1, 256},
-        {"--memory", OPT_SIZE, &m->memory_bytes, "SIZE", "refuse to use more memory, e.g. 12G (what is available)", 0, 0},
+        {"--memory", OPT_MEMORY, &m->memory, "SIZE|SHARE|auto", "use at most 20G (G is 2^30), or 0.8 of the memory (auto: what is free)", 0, 0},
+        {"--simulate-memory", OPT_SIZE, &m->memory.simulate_bytes, "SIZE", "as on a machine with so little memory, e.g. 16G", 0, 0},
         {"-c", OPT_U32, &m->n_ctx, "N", "context in tokens (the model's own, at most 4096)", 1, 1u << 28},
-        {"--kv", OPT_STR, &m->kv, "f16|q8_0", "how keys and values are kept (f16)", 0, 0},
+        {"--kv", OPT_STR, &m->kv, "f16|q8_0", "how keys and values are kept (f16, or q8_0 when only that fits)", 0, 0},
+        {"--io", OPT_STR, &m->io, "direct|cached", "how weights that stream are read: past the page cache (direct), or through it", 0, 0},
+        {"--ram-tier", OPT_STR, &m->ram_tier, "stream|mmap", "weights that do not fit: stream, or stay in the page cache", 0, 0},
+        {"--readers", OPT_U32, &m->n_reader, "N", "threads that read weights that stream (4)", 1, 16},
+        {"--ring", OPT_U32, &m->n_ring_slot, "N", "stream dense weights through at most N slots, also when they fit", 3, 4096},
+        {"--slots", OPT_U32, &m->n_expert_slot, "N", "keep at most N experts in memory, also when more fit", 1, 1u << 20},
         {"--isa", OPT_STR, &m->isa, "NAME", "CPU kernels: scalar, avx2, avx512, neon, neon_i8mm (the best)", 0, 0},
     };
     memcpy(out, opts, sizeof opts);
@@ -190,7 +209,8 @@ bool cli_parse(const struct command *c, int argc, char **argv, struct model_opti
             return false;
         }
     }
-    return !n_own || (one_of("--device", m->device, "auto", "cpu", "metal") && one_of("--kv", m->kv, "f16", "q8_0", NULL));
+    return !n_own || (one_of("--device", m->device, "auto", "cpu", "metal") && one_of("--kv", m->kv, "f16", "q8_0", NULL) &&
+                      one_of("--io", m->io, "direct", "cached", NULL) && one_of("--ram-tier", m->ram_tier, "stream", "mmap", NULL));
 }
 
 static bool show_progress(void *ctx, uint64_t done, uint64_t total) {
@@ -215,16 +235,26 @@ enum device_kind cli_device(const char *name) {
 #endif
 }
 
-int cli_open(const char *path, const struct model_options *m, const struct hy_options *base, struct hy_engine **en) {
+struct hy_options cli_hy_options(const char *path, const struct model_options *m, const struct hy_options *base) {
     struct hy_options o = *base;
-    struct err e;
     o.model_path = path;
     o.device = cli_device(m->device);
     o.n_thread = m->n_thread;
     o.cpu_isa = m->isa;
-    o.memory_bytes = m->memory_bytes;
+    o.memory = m->memory;
     o.n_ctx = m->n_ctx;
-    o.kv = m->kv && strcmp(m->kv, "q8_0") == 0 ? HY_KV_Q8_0 : HY_KV_F16;
+    o.kv = !m->kv ? HY_KV_AUTO : strcmp(m->kv, "q8_0") == 0 ? HY_KV_Q8_0 : HY_KV_F16;
+    o.io = m->io && strcmp(m->io, "cached") == 0 ? HY_IO_CACHED : HY_IO_DIRECT;
+    o.tier = m->ram_tier && strcmp(m->ram_tier, "mmap") == 0 ? HY_TIER_MMAP : HY_TIER_STREAM;
+    o.n_reader = m->n_reader;
+    o.n_ring_slot = m->n_ring_slot;
+    o.n_expert_slot = m->n_expert_slot;
+    return o;
+}
+
+int cli_open(const char *path, const struct model_options *m, const struct hy_options *base, struct hy_engine **en) {
+    struct hy_options o = cli_hy_options(path, m, base);
+    struct err e;
     o.progress = show_progress;
     int rc = hy_open(&o, en, &e);
     if (isatty(2)) fputs("\r\033[K", stderr);

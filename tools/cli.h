@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "sched/budget.h"
 #include "sched/hy.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
@@ -17,13 +18,14 @@ int cmd_tokenize(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_kernels_test(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_profile(int argc, char **argv);
 
-enum opt_type { OPT_FLAG, OPT_U32, OPT_I32, OPT_U64, OPT_F32, OPT_STR, OPT_SIZE };
+enum opt_type { OPT_FLAG, OPT_U32, OPT_I32, OPT_U64, OPT_F32, OPT_STR, OPT_SIZE, OPT_MEMORY };
 
 struct opt {
     const char *name;   /* "--threads" or "-n" */
     enum opt_type type;
-    void *out;          /* bool, uint32_t, int32_t, uint64_t, float, const char *, uint64_t (bytes) */
+    void *out;          /* bool, uint32_t, int32_t, uint64_t, float, const char *, uint64_t (bytes), struct budget_request (kind, bytes, fraction) */
     const char *arg;    /* what to call the value in the help, "N" */
     const char *help;
     double lo, hi;      /* allowed numbers; both 0: any that the type holds */
@@ -39,9 +41,9 @@ struct command {
 };
 
 struct model_options {
-    const char *device, *kv, *isa;
-    uint32_t n_thread, n_ctx;
-    uint64_t memory_bytes;
+    const char *device, *kv, *isa, *io, *ram_tier;
+    uint32_t n_thread, n_ctx, n_reader, n_ring_slot, n_expert_slot;
+    struct budget_request memory; /* --memory and --simulate-memory */
 };
 
 /* True: go on. False: return *exit_code (--help was printed, or the usage was wrong and said so). */
@@ -54,6 +56,9 @@ int cli_usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* What --device names; auto (or NULL) is metal on a Mac and the CPU elsewhere. */
 enum device_kind cli_device(const char *name);
+
+/* What the engine is to be opened with; base holds what the command itself wants. */
+struct hy_options cli_hy_options(const char *path, const struct model_options *m, const struct hy_options *base);
 
 /* Opens the model with a progress bar (when stderr is a terminal). base holds what the command itself wants.
  * On failure prints and returns the exit code, else 0. */

@@ -17,6 +17,7 @@ static const struct {
     {"inspect", cmd_inspect, "what a model file holds"},
     {"kernels-test", cmd_kernels_test, "check every kernel against exact arithmetic"},
     {"bench", cmd_bench, "measure prompt and generation speed"},
+    {"profile", cmd_profile, "measure this machine's memory and disk"},
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -71,6 +71,7 @@ id soft_mtl_new_buffer_no_copy(id self, SEL cmd, void *bytes, NSUInteger length,
 
 void soft_buffer_dealloc(void *p) {
     struct soft_buffer *b = p;
+    free(b->parts);
     if (b->no_copy) return;
     memory_free(b->bytes, b->length);
     atomic_fetch_sub(&allocated, b->length);
@@ -83,4 +84,36 @@ uint64_t soft_mtl_gpu_address(id self, SEL cmd) { return (uint64_t)(uintptr_t)bu
 
 void soft_mtl_set_buffer_label(id self, SEL cmd, id label) {
     snprintf(buffer_of(self)->label, sizeof buffer_of(self)->label, "%s", oc_utf8(label));
+}
+
+/* The first part that ends behind offset. */
+static uint32_t part_after(const struct soft_buffer *b, uint64_t offset) {
+    uint32_t lo = 0, hi = b->n_part;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (b->parts[mid].location + b->parts[mid].length <= offset) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo;
+}
+
+void soft_mtl_add_debug_marker(id self, SEL cmd, id marker, NSRange range) {
+    struct soft_buffer *b = buffer_of(self);
+    uint32_t at = part_after(b, range.location);
+    if (range.location + range.length > b->length || !range.length) soft_abort("addDebugMarker: beyond the buffer's %lu bytes", b->length);
+    if (at < b->n_part && b->parts[at].location < range.location + range.length)
+        soft_abort("addDebugMarker: bytes %lu to %lu overlap a part that is marked", range.location, range.location + range.length);
+    if (b->n_part == b->cap_part) {
+        b->cap_part = b->cap_part ? b->cap_part * 2 : 16;
+        b->parts = realloc(b->parts, b->cap_part * sizeof *b->parts);
+        CHECK(b->parts);
+    }
+    memmove(b->parts + at + 1, b->parts + at, (b->n_part++ - at) * sizeof *b->parts);
+    b->parts[at] = range;
+}
+
+uint64_t soft_part_end(const struct soft_buffer *b, uint64_t offset) {
+    uint32_t at = part_after(b, offset);
+    bool inside = at < b->n_part && b->parts[at].location <= offset;
+    return inside ? b->parts[at].location + b->parts[at].length : b->length;
 }

@@ -2,15 +2,15 @@
  * computes with the old bytes, the new ones or some of each, and says nothing.
  *
  * At commit a digest is kept of all that the dispatches bind read-only; it is compared when they have run, before
- * an event tells the host so. A range that is bound goes, as in Metal, up to the end of its buffer, or to the next
- * place that the same command buffer binds. Dispatches behind an encodeWaitForEvent are looked at when the wait ends:
+ * an event tells the host so. A range that is bound goes, as in Metal, up to the end of its buffer, of the part around it
+ * that a debug marker names, or to the next place that the same command buffer binds. Dispatches behind an encodeWaitForEvent are looked at when the wait ends:
  * until then the host may write. Slots of 8-byte elements are searched for addresses of buffers in the queue's residency
  * sets, which are watched from there on.
  *
  * Not seen: buffers that a dispatch or blit may write as well (encoded so at any time), private ones, a change to the same
  * bytes and back, addresses in tables that the device writes or that other tables point to, on macOS 14 (no residency
  * sets) any reached by address. A host that fills one part of a buffer while the device reads another,
- * lower one is refused without cause: give the parts a buffer each. */
+ * lower one is refused without cause: give the parts a buffer each, or mark them (buf_mark). */
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -79,8 +79,11 @@ static void tidy(struct soft_commands *c, uint32_t first) {
     qsort(w + first, c->n_watch - first, sizeof *w, compare);
     for (uint32_t i = first; i < c->n_watch; i++)
         if (i == first || w[i].buffer != w[n - 1].buffer || w[i].offset != w[n - 1].offset) w[n++] = w[i];
-    for (uint32_t i = first; i < n; i++)
-        w[i].length = (i + 1 < n && w[i + 1].buffer == w[i].buffer ? w[i + 1].offset : w[i].buffer->length) - w[i].offset;
+    for (uint32_t i = first; i < n; i++) {
+        uint64_t end = soft_part_end(w[i].buffer, w[i].offset);
+        if (i + 1 < n && w[i + 1].buffer == w[i].buffer && w[i + 1].offset < end) end = w[i + 1].offset;
+        w[i].length = end - w[i].offset;
+    }
     c->n_watch = n;
 }
 

@@ -56,6 +56,8 @@ struct soft_buffer {
     uint64_t length;
     bool is_private, no_copy;
     char label[48];
+    NSRange *parts; /* (n_part) by debug markers: parts that the host fills on their own; sorted, apart from each other */
+    uint32_t n_part, cap_part;
     atomic_uint_fast64_t writer; /* serial of the last encoder that ran and may have written it */
     atomic_bool device_writes;   /* a command that may write it was encoded */
 };
@@ -150,6 +152,8 @@ void soft_event_raise(struct soft_event *e, uint64_t value);
 bool soft_event_await(struct soft_event *e, uint64_t value, uint64_t ms);
 
 /* Remembers what the dispatches from first_op to the next wait for an event read and the device never writes. */
+/* Where the marked part around offset ends; the buffer's end where none is. */
+uint64_t soft_part_end(const struct soft_buffer *b, uint64_t offset);
 void soft_reuse_watch(struct soft_commands *c, uint32_t first_op);
 /* The dispatches before end_op have run: 0, or an error with the reason in c->why when the host changed what they read. */
 NSInteger soft_reuse_check(struct soft_commands *c, uint32_t end_op);

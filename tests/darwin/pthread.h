@@ -31,3 +31,4 @@ int pthread_cond_broadcast(pthread_cond_t *);
 int pthread_once(pthread_once_t *, void (*)(void));
 int pthread_setname_np(const char *);
 int pthread_set_qos_class_self_np(unsigned, int);
+#define QOS_CLASS_USER_INITIATED 0x19

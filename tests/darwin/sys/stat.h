@@ -18,9 +18,11 @@ struct stat {
     long long st_qspare[2];
 };
 #define st_mtime st_mtimespec.tv_sec
+#define st_ctime st_ctimespec.tv_sec
 #define S_IFMT 0170000
 #define S_ISREG(m) (((m) & S_IFMT) == 0100000)
 #define S_ISDIR(m) (((m) & S_IFMT) == 0040000)
 int stat(const char *, struct stat *);
 int fstat(int, struct stat *);
+int lstat(const char *, struct stat *);
 int mkdir(const char *, mode_t);

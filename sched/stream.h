@@ -1,0 +1,33 @@
+/* The step when weights stream: layer by layer, each over all chunks of the step's tokens, waiting where bytes are still to come.
+ *
+ * Owns the readers, the ring and the expert cache of an engine. A model that fits has none of this (struct stream is zero) and
+ * takes exec_encode. */
+#pragma once
+#include "sched/exec.h"
+#include "sched/experts.h"
+#include "sched/ring.h"
+
+struct hy_options;
+
+struct stream {
+    bool on;
+    struct readers *readers;
+    struct source *units;        /* (n_ring) */
+    uint16_t *unit_layer;        /* (n_ring) whose they are: of which layer, */
+    uint8_t *unit_part;          /* gate, up or down */
+    struct ring ring;
+    struct expert_layer *layers; /* (n_layer) */
+    struct experts experts;
+    uint32_t *unit_of;           /* (n_tensor) place in the ring's order */
+    struct buf ids;              /* (n_batch, n_used) i32: which experts the pass at hand computes */
+    uint16_t *group;             /* (n_expert) those experts... */
+    bool *in_group;              /* (n_expert) ...and which they are */
+    uint64_t fence;              /* of the last list handed over */
+    uint64_t step;
+    struct { uint64_t wait_ns, compute_ns, step_ns; } stats;
+};
+
+int stream_open(struct hy_engine *en, const struct hy_options *opt, struct err *e);
+void stream_close(struct hy_engine *en);
+/* One step; the device has finished when it returns. On failure nothing is in flight and the next step may be tried. */
+int stream_run(struct hy_engine *en, const struct step_shape *s, struct err *e);
