@@ -141,18 +141,6 @@ static int make_expert_tables(struct hy_engine *en, struct err *e) {
     return rc || !lists ? rc : buf_new(en->dev, lists, "the expert lists", &en->expert_lists, e);
 }
 
-static uint64_t step_weights_bytes(const struct hy_engine *en) {
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < en->p.n_op; i++) {
-        const struct op *o = &en->p.ops[i];
-        uint64_t bytes = weight_present(&o->w) ? dtype_bytes(o->w.type, (uint64_t)o->w.n_in * o->w.n_out) : 0;
-        if (o->kind == OP_MATMUL) sum += bytes;
-        if (o->kind == OP_MATMUL_GLU) sum += 2 * bytes; /* gate and up */
-        if (o->kind == OP_MATMUL_ID) sum += bytes * o->experts.n_used;
-    }
-    return sum;
-}
-
 static void fill_info(struct hy_engine *en) {
     const struct plan *pl = &en->plan;
     struct gguf_str name = {0};
@@ -168,7 +156,7 @@ static void fill_info(struct hy_engine *en) {
         .arch = en->h.arch->name, .name = en->name, .device = device_describe(en->dev), .n_vocab = en->h.n_vocab, .n_ctx = pl->n_ctx,
         .n_ctx_train = en->h.n_ctx_train, .n_layer = en->h.n_layer, .n_embd = en->h.n_embd, .n_batch = pl->n_step,
         .n_logits = pl->n_logits, .n_seq = pl->n_seq, .n_kv_block = pl->n_kv_block, .n_param = n_param, .weights_bytes = en->place.size_bytes + en->fit.ring_bytes + en->fit.pool_bytes, .kv_bytes = pl->kv_bytes,
-        .work_bytes = pl->work_bytes, .step_weights_bytes = step_weights_bytes(en), .load_s = load_s};
+        .work_bytes = pl->work_bytes, .step_weights_bytes = en->planned.step_bytes, .load_s = load_s};
 }
 
 /* Metal compiles kernels when they are first used: a short and a long step make every one that later steps need, and
@@ -176,16 +164,23 @@ static void fill_info(struct hy_engine *en) {
 static int warm_up(struct hy_engine *en, struct err *e) {
     int32_t tokens[WARM_UP_TOKENS] = {0};
     uint32_t n = en->plan.n_batch < WARM_UP_TOKENS ? en->plan.n_batch : WARM_UP_TOKENS, seq;
+    struct trace *trace = en->trace;
+    struct routes_writer *routes = en->routes;
     int rc = hy_seq_new(en, &seq, e);
     if (rc) return rc;
+    en->trace = NULL; /* these steps are nobody's */
+    en->routes = NULL;
     rc = hy_feed(en, seq, tokens, n, 1, NULL, NULL, NULL, e);
     kv_truncate(&en->kv, seq, 0);
     if (!rc) rc = hy_feed(en, seq, tokens, 1, 1, NULL, NULL, NULL, e);
     hy_seq_free(en, seq);
+    en->trace = trace;
+    en->routes = routes;
     return rc;
 }
 
-static int open_engine(struct hy_engine *en, const struct hy_options *opt, struct err *e) {
+/* As far as a plan needs: nothing is loaded. */
+static int open_header(struct hy_engine *en, const struct hy_options *opt, struct err *e) {
     int rc = model_file_open(opt->model_path, &en->mf, e);
     if (!rc) rc = hparams_read(&en->mf->gguf, &en->h, e);
     if (!rc) rc = weights_bind(&en->mf->gguf, &en->h, &en->arena, &en->w, e);
@@ -195,8 +190,14 @@ static int open_engine(struct hy_engine *en, const struct hy_options *opt, struc
     }
     rc = check_options(opt, &en->h, e);
     if (!rc) rc = device_open(&(struct device_options){.kind = opt->device, .n_thread = opt->n_thread, .cpu_isa = opt->cpu_isa}, &en->dev, e);
-    if (!rc) rc = memory_plan(en, opt, e);
-    if (!rc) rc = load_weights(en, opt, e);
+    return rc ? rc : memory_plan(en, opt, e);
+}
+
+static int open_engine(struct hy_engine *en, const struct hy_options *opt, struct err *e) {
+    int rc = open_header(en, opt, e);
+    if (rc) return rc;
+    memory_describe(en, opt, true);
+    rc = load_weights(en, opt, e);
     if (!rc) rc = place_tensors(en, e);
     if (!rc) rc = buf_new(en->dev, en->plan.kv_bytes, "the KV cache", &en->kv_pool, e);
     if (!rc) rc = buf_new(en->dev, en->plan.acts_bytes, "activations", &en->acts, e);
@@ -204,7 +205,9 @@ static int open_engine(struct hy_engine *en, const struct hy_options *opt, struc
     if (!rc) rc = make_inputs(en, e);
     if (!rc) rc = make_expert_tables(en, e);
     if (!rc) rc = make_best(en, e);
-    if (!rc && (fit_streams(&en->fit) || opt->trace)) rc = stream_open(en, opt, e);
+    en->trace = opt->trace;
+    en->routes = en->h.n_expert ? opt->routes : NULL;
+    if (!rc && (fit_streams(&en->fit) || en->trace || en->routes)) rc = stream_open(en, opt, e);
     if (!rc) rc = device_reserve(en->dev, en->p.n_op * CALLS_PER_OP, e);
     if (!rc && opt->device == DEVICE_METAL) rc = warm_up(en, e);
     if (!rc) fill_info(en);
@@ -223,6 +226,21 @@ int hy_open(const struct hy_options *opt, struct hy_engine **out, struct err *e)
     *out = en;
     return ERR_OK;
 }
+
+int hy_plan(const struct hy_options *opt, struct hy_plan *out, struct err *e) {
+    struct hy_engine *en = calloc(1, sizeof *en);
+    if (!en) return err_set(e, ERR_NOMEM, "no memory to open '%s'", opt->model_path);
+    arena_init(&en->arena, 0);
+    struct hy_options o = *opt;
+    o.memory.plan_only = true;
+    int rc = open_header(en, &o, e);
+    if (!rc) memory_describe(en, &o, false);
+    *out = en->planned;
+    hy_close(en);
+    return rc;
+}
+
+const struct hy_plan *hy_planned(const struct hy_engine *en) { return &en->planned; }
 
 void hy_close(struct hy_engine *en) {
     if (!en) return;

@@ -38,6 +38,7 @@ struct hy_engine {
     struct ref *tensor_at;    /* (n_tensor) where each tensor is now; of streamed ones while they are acquired */
     struct stream stream;
     struct trace *trace;      /* the caller's; NULL: none */
+    struct routes_writer *routes; /* likewise */
     struct buf expert_tables; /* (n_layer, 3, n_expert) u64: addresses of gate, up and down matrices */
     struct buf expert_lists;  /* the tokens of each expert in the layer at hand; Metal only */
     struct step_inputs in;
@@ -45,6 +46,7 @@ struct hy_engine {
     struct { uint32_t *seq, *pos; bool *want; } feed; /* (n_step) hy_feed's batch */
     struct tokenizer *tokenizer;
     struct hy_info info;
+    struct hy_plan planned;
     char name[128];
 };
 

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "models/tokenizer/tokenizer.h"
+#include "models/weights.h"
 #include "runtime/device.h"
 #include "runtime/err.h"
 #include "sched/budget.h"
@@ -45,10 +46,32 @@ struct hy_options {
     enum hy_tier tier;
     uint32_t n_reader;         /* threads that read streamed weights; 0: chosen */
     uint32_t n_ring_slot, n_expert_slot; /* not 0: stream, with at most so many slots (to test and to measure) */
+    struct routes_writer *routes; /* gets the experts that each step chose (sched/routes.h); NULL: none */
     struct trace *trace;       /* gets the events of every step (sched/trace.h); NULL: none */
     bool (*progress)(void *ctx, uint64_t done_bytes, uint64_t total_bytes); /* false cancels; may be NULL */
     void *progress_ctx;
 };
+
+enum hy_mode { HY_RESIDENT, HY_STREAM_DENSE, HY_STREAM_EXPERTS, HY_STREAM_BOTH, HY_MAPPED };
+
+/* What goes where, before anything is loaded. Bytes; total is a promise that peak use keeps. */
+struct hy_plan {
+    enum hy_mode mode;
+    uint64_t budget_bytes, machine_bytes; /* 0: no limit is known */
+    char budget_from[64];                 /* "this machine has" */
+    uint64_t total_bytes;                 /* of the next six */
+    uint64_t resident_bytes, ring_bytes, pool_bytes, kv_bytes, acts_bytes, other_bytes;
+    uint64_t file_bytes;                  /* weights that stay in the file: streamed, looked up or mapped */
+    struct { uint64_t bytes, resident_bytes; } role[N_ROLES];
+    uint32_t n_dense, n_dense_pinned, n_ring_slot; /* FFN tensors that may stream, those that do not, slots */
+    uint32_t n_expert, n_expert_slot;              /* in all layers */
+    uint32_t n_ctx, n_seq, n_batch, n_step;
+    bool kv_q8, kv_fell;                  /* Q8_0 keys and values; they are because F16 did not fit */
+    uint64_t step_bytes, disk_bytes;      /* weights that one decoded token reads, and those of them from disk (experts: at random) */
+    double memory_rate, disk_rate;        /* bytes per second as measured; 0: not measured */
+    double tok_s;                         /* one sequence: 1 / max(step_bytes / memory_rate, disk_bytes / disk_rate); 0: unknown */
+};
+const char *hy_mode_name(enum hy_mode m);
 
 struct hy_info { /* strings live as long as the engine */
     const char *arch, *name, *device;
@@ -59,7 +82,11 @@ struct hy_info { /* strings live as long as the engine */
     double load_s;
 };
 
+/* The plan of hy_open with these options, without loading. Rates come from the profile in the cache folder, if there is one. */
+int hy_plan(const struct hy_options *opt, struct hy_plan *out, struct err *e);
 int hy_open(const struct hy_options *opt, struct hy_engine **out, struct err *e);
+/* The plan of an open engine. Rates of streaming engines are measured at hy_open when the cache has none. */
+const struct hy_plan *hy_planned(const struct hy_engine *en);
 void hy_close(struct hy_engine *en); /* NULL is fine */
 const struct hy_info *hy_info(const struct hy_engine *en);
 

@@ -1,8 +1,11 @@
 #include "sched/memory.h"
 
+#include <string.h>
+
 #include "models/transformer.h"
 #include "runtime/cpu.h"
 #include "runtime/metal.h"
+#include "sched/profile.h"
 
 #define DEFAULT_CTX 4096u
 #define DEFAULT_LOGITS 8u
@@ -90,4 +93,78 @@ int memory_plan(struct hy_engine *en, const struct hy_options *opt, struct err *
     }
     if (rc == ERR_NOMEM) return refuse(en, opt, e);
     return rc ? rc : place_make(&en->mf->gguf, en->mf->files, &en->fit, &en->arena, &en->place, e);
+}
+
+const char *hy_mode_name(enum hy_mode m) {
+    static const char *const names[] = {"resident", "streams dense FFN", "streams experts", "streams experts and dense FFN", "mapped"};
+    return names[m];
+}
+
+static enum hy_mode mode_of(const struct fit *f) {
+    if (f->mapped_bytes) return HY_MAPPED;
+    if (f->n_class) return f->n_ring ? HY_STREAM_BOTH : HY_STREAM_EXPERTS;
+    return f->n_ring ? HY_STREAM_DENSE : HY_RESIDENT;
+}
+
+/* What one decoded token reads of the op's weights, and how much of it is not in memory. */
+static void add_op_bytes(const struct hy_engine *en, const struct op *o, struct hy_plan *d) {
+    if (o->kind != OP_MATMUL && o->kind != OP_MATMUL_GLU && o->kind != OP_MATMUL_ID) return;
+    uint64_t bytes = dtype_bytes(o->w.type, (uint64_t)o->w.n_in * o->w.n_out);
+    if (o->kind == OP_MATMUL_GLU) bytes *= 2; /* gate and up */
+    if (o->kind == OP_MATMUL_ID) bytes *= o->experts.n_used;
+    d->step_bytes += bytes;
+    uint8_t k = en->fit.layer_class[o->layer];
+    if (o->kind != OP_MATMUL_ID || k == FIT_NO_CLASS || !en->fit.n_class) return;
+    const struct fit_class *c = &en->fit.cls[k];
+    d->disk_bytes += (uint64_t)((double)bytes * (1 - (double)c->n_slot / c->n_key));
+}
+
+static void add_roles(const struct hy_engine *en, struct hy_plan *d) {
+    const struct gguf *g = &en->mf->gguf;
+    for (uint64_t t = 0; t < g->n_tensor; t++) {
+        enum tensor_role r = tensor_role(g->tensors[t].name);
+        d->role[r].bytes += g->tensors[t].size_bytes;
+        if (en->fit.where[t] == FIT_RESIDENT) d->role[r].resident_bytes += g->tensors[t].size_bytes;
+        else d->file_bytes += g->tensors[t].size_bytes;
+    }
+}
+
+static void add_rates(const struct hy_engine *en, bool measure, struct hy_plan *d) {
+    static const double quick_s = 0.3;
+    struct profile p;
+    const struct file *f = &en->mf->files[0];
+    uint64_t disk = profile_disk_id(f);
+    profile_load(&p);
+    d->memory_rate = p.memory_rate;
+    d->disk_rate = profile_disk_rate(&p, disk);
+    struct profile_disk quick;
+    if (measure && d->disk_rate == 0 && profile_quick_disk(f, quick_s, &quick, NULL) == ERR_OK) {
+        d->disk_rate = quick.best_rate;
+        profile_put_disk(&p, &quick);
+        profile_save(&p, NULL); /* without a cache folder the next run measures again */
+    }
+    double compute = d->memory_rate > 0 ? (double)d->step_bytes / d->memory_rate : 0;
+    double disk_s = d->disk_rate > 0 ? (double)d->disk_bytes / d->disk_rate : 0;
+    if (compute > 0 && (disk_s > 0 || d->disk_bytes == 0)) d->tok_s = 1 / (compute > disk_s ? compute : disk_s);
+}
+
+void memory_describe(struct hy_engine *en, const struct hy_options *opt, bool measure) {
+    struct hy_plan *d = &en->planned;
+    const struct plan *pl = &en->plan;
+    const struct fit *f = &en->fit;
+    *d = (struct hy_plan){.mode = mode_of(f), .budget_bytes = en->budget.bytes, .machine_bytes = en->budget.machine_bytes,
+                          .resident_bytes = en->place.size_bytes, .ring_bytes = f->ring_bytes, .pool_bytes = f->pool_bytes,
+                          .kv_bytes = pl->kv_bytes, .acts_bytes = pl->acts_bytes, .other_bytes = pl->work_bytes - pl->acts_bytes,
+                          .n_dense = f->n_dense, .n_dense_pinned = f->n_dense_pinned, .n_ring_slot = f->n_ring_slot,
+                          .n_ctx = pl->n_ctx, .n_seq = pl->n_seq, .n_batch = pl->n_batch, .n_step = pl->n_step, .kv_q8 = en->kv_q8,
+                          .kv_fell = en->kv_q8 && opt->kv == HY_KV_AUTO, .disk_bytes = f->ring_step_bytes};
+    snprintf(d->budget_from, sizeof d->budget_from, "%s", en->budget.from);
+    d->total_bytes = d->resident_bytes + d->ring_bytes + d->pool_bytes + d->kv_bytes + d->acts_bytes + d->other_bytes;
+    for (uint32_t k = 0; k < f->n_class; k++) {
+        d->n_expert += f->cls[k].n_key;
+        d->n_expert_slot += f->cls[k].n_slot;
+    }
+    for (uint32_t i = 0; i < en->p.n_op; i++) add_op_bytes(en, &en->p.ops[i], d);
+    add_roles(en, d);
+    add_rates(en, measure && fit_streams(f), d);
 }

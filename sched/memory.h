@@ -9,3 +9,6 @@
 
 /* Fills en's budget, plan, fit, place and kv_q8 from what is recorded and open: model file, weights, device. */
 int memory_plan(struct hy_engine *en, const struct hy_options *opt, struct err *e);
+
+/* The plan in public terms, in en->planned. measure: a disk that nobody measured is measured now, when weights stream. */
+void memory_describe(struct hy_engine *en, const struct hy_options *opt, bool measure);

@@ -138,9 +138,11 @@ struct simple {
     uint32_t n_resident;
 };
 
-static uint64_t worth(const struct simple *s, uint32_t key, uint32_t visit, uint32_t next) {
-    if (s->policy == REPLAY_BELADY) return UINT64_MAX - next;
-    return (s->policy == REPLAY_LRU ? 0 : (uint64_t)s->count[key] << 32) | visit;
+/* Of a key by its latest use: uses are numbered, so that there are no ties but among experts that Belady's optimum needs at the
+ * same visit. */
+static uint64_t worth(const struct simple *s, const struct replay *r, uint32_t key, uint32_t use) {
+    if (s->policy == REPLAY_BELADY) return UINT64_MAX - r->next[use];
+    return (s->policy == REPLAY_LRU ? 0 : (uint64_t)s->count[key] << 32) | use;
 }
 
 static void halve(struct simple *s, uint32_t n_key) {
@@ -176,7 +178,7 @@ static uint64_t visit_simple(struct simple *s, const struct replay *r, uint32_t 
     }
     for (uint32_t u = r->visits[visit]; u < r->visits[visit + 1]; u++) {
         uint32_t key = base + r->experts[u];
-        s->heap.worth[key] = worth(s, key, visit, r->next[u]);
+        s->heap.worth[key] = worth(s, r, key, u);
         if (s->resident[key] != 2) continue;
         s->resident[key] = 1;
         heap_add(&s->heap, key);

@@ -5,6 +5,7 @@
 
 #include "runtime/clock.h"
 #include "sched/engine.h"
+#include "sched/routes.h"
 
 #define RING_TAG 0x80000000u /* marks reads of the ring; the others' tags are keys of experts */
 #define FLUSH_LAYERS 4
@@ -157,6 +158,22 @@ static void read_next_layer(struct run *r, uint32_t layer, uint32_t n_id) {
     experts_ahead(&r->st->experts, next, r->st->group, en->h.n_expert, EXPERT_AHEAD);
 }
 
+/* Remembers what the router chose, for --routes. In the last layer only rows whose logits are asked for are routed. */
+static int note_routes(struct run *r, const struct op *o, uint32_t route, struct err *e) {
+    const struct hy_engine *en = r->en;
+    int rc = finish(r, e);
+    if (rc) return rc;
+    const int32_t *routed = exec_routed(&r->x, route), *row = (const int32_t *)ref_host(en->in.out_rows) + r->x.first_out;
+    uint32_t n_used = o->route.n_used;
+    bool all = en->p.acts[o->out].rows == ROWS_TOK;
+    for (uint32_t i = 0; i < r->x.n_row; i++) {
+        uint64_t tok = r->x.first_tok + (all ? i : (uint32_t)row[i]);
+        for (uint32_t k = 0; k < n_used; k++)
+            r->st->routes[(tok * en->h.n_layer + o->layer) * n_used + k] = (uint16_t)routed[i * n_used + k];
+    }
+    return ERR_OK;
+}
+
 /* From the router's choice to the last expert's down projection. */
 static int run_experts(struct run *r, uint32_t chunk, uint32_t route, uint32_t sum, struct err *e) {
     struct experts *x = &r->st->experts;
@@ -203,7 +220,9 @@ static int run_ops(struct run *r, uint32_t chunk, uint32_t begin, uint32_t end, 
         open_list(r, i);
         rc = exec_op(&r->x, i, e);
         if (rc) return rc;
-        if (o->kind != OP_ROUTE || en->fit.layer_class[o->layer] == FIT_NO_CLASS) continue;
+        if (o->kind == OP_ROUTE && en->routes && r->x.n_row) rc = note_routes(r, o, i, e);
+        if (rc) return rc;
+        if (o->kind != OP_ROUTE || !en->fit.n_class || en->fit.layer_class[o->layer] == FIT_NO_CLASS) continue;
         uint32_t sum = i + 1;
         while (en->p.ops[sum].kind != OP_EXPERT_SUM) sum++;
         if (r->x.n_row) rc = run_experts(r, chunk, i, sum, e);
@@ -258,7 +277,10 @@ int stream_run(struct hy_engine *en, const struct step_shape *s, struct err *e) 
     r.st->experts.trace = en->trace;
     int rc = read_rows(&r, e);
     if (!rc && r.st->ring.slots) ring_pump(&r.st->ring);
+    uint64_t n_route = (uint64_t)s->n_tok * en->h.n_layer * en->h.n_expert_used;
+    if (en->routes) memset(r.st->routes, 0xff, n_route * sizeof *r.st->routes); /* ROUTES_NO_EXPERT */
     if (!rc) rc = run_layers(&r, e);
+    if (!rc && en->routes) rc = routes_step(en->routes, r.st->routes, s->n_tok, e);
     if (rc) recover(&r);
     if (r.st->experts.slots) experts_end_step(&r.st->experts);
     uint64_t t1 = clock_ns();
@@ -330,6 +352,10 @@ int stream_open(struct hy_engine *en, const struct hy_options *opt, struct err *
     int rc = readers_open(&(struct readers_options){opt->n_reader, opt->io == HY_IO_DIRECT, note_read, en}, &st->readers, e);
     if (!rc) rc = open_ring(en, e);
     if (!rc) rc = open_experts(en, e);
+    if (!rc && en->routes) {
+        st->routes = arena_array(&en->arena, (uint64_t)en->plan.n_step * en->h.n_layer * en->h.n_expert_used, sizeof *st->routes);
+        if (!st->routes) rc = err_set(e, ERR_NOMEM, "no memory to record routings");
+    }
     return rc ? rc : open_rows(en, e);
 }
 

@@ -22,6 +22,7 @@ struct stream {
     struct buf ids;              /* (n_batch, n_used) i32: which experts the pass at hand computes */
     uint16_t *group;             /* (n_expert) those experts... */
     bool *in_group;              /* (n_expert) ...and which they are */
+    uint16_t *routes;            /* (n_step, n_layer, n_used) of the step at hand; NULL: not asked for */
     uint64_t fence;              /* of the last list handed over */
     uint64_t step;
     struct { uint64_t wait_ns, compute_ns, step_ns; } stats;

@@ -1,9 +1,9 @@
 /* What happened when: events of reads, waits, compute and the expert cache, for hy trace and the summary.
  *
  * A trace is a ring of events of fixed size, allocated once: the last `cap` events stay. Times are clock_ns. An engine without
- * a trace pays one test of a pointer per event.
+ * a trace pays one test of a pointer per event. A log is what a trace holds when it is over, cut to whole steps and sorted.
  *
- * Threads: trace_add from any thread (readers add their reads); reading only while no step runs. */
+ * Threads: trace_add from any thread (readers add their reads); trace_take when no reader is left, after hy_close. */
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -46,3 +46,17 @@ int trace_init(struct trace *t, uint32_t cap, struct err *e);
 void trace_deinit(struct trace *t);
 void trace_add(struct trace *t, const struct trace_event *ev); /* t NULL: nothing */
 const char *trace_kind_name(enum trace_kind k);
+
+struct trace_log {
+    struct trace_event *events; /* (n) by rising t0_ns; owned */
+    uint64_t n;
+    uint32_t n_step;            /* whole steps among them */
+    uint64_t lost_events;       /* that the ring had no room for */
+    uint32_t n_before;          /* steps before the first one here: lost, or not among the last that were asked for */
+    uint64_t from_ns;           /* when the step before ended, or the first here began */
+};
+
+/* The last n_last whole steps (0: all that are there). A step of which events were lost is left out, and so is
+ * all that ended before the steps kept. ERR_LIMIT when no whole step is there. */
+int trace_take(const struct trace *t, uint32_t n_last, struct trace_log *out, struct err *e);
+void trace_log_free(struct trace_log *l);

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tools/plan_print.h"
+
 static volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int sig) { interrupted = 1; }
@@ -258,7 +260,9 @@ int cli_open(const char *path, const struct model_options *m, const struct hy_op
     o.progress = show_progress;
     int rc = hy_open(&o, en, &e);
     if (isatty(2)) fputs("\r\033[K", stderr);
-    return rc ? cli_fail(&e) : EXIT_OK;
+    if (rc) return cli_fail(&e);
+    plan_say(hy_planned(*en));
+    return EXIT_OK;
 }
 
 int cli_no_model(void) {

@@ -4,6 +4,7 @@
 #include "models/weights.h"
 #include "sched/model_file.h"
 #include "tools/cli.h"
+#include "tools/plan_print.h"
 
 struct summary {
     const struct model_file *mf;
@@ -163,18 +164,31 @@ static void print_json(const struct summary *s, bool tensors) {
     printf("}\n");
 }
 
+static int inspect_plan(const char *model, const struct model_options *m, bool json) {
+    struct hy_options o = cli_hy_options(model, m, &(struct hy_options){0});
+    struct hy_plan p;
+    struct err e;
+    if (hy_plan(&o, &p, &e)) return cli_fail(&e);
+    if (json) plan_print_json(&p);
+    else plan_print(&p);
+    return cli_flush() ? EXIT_OK : EXIT_FAILED;
+}
+
 int cmd_inspect(int argc, char **argv) {
     const char *model = NULL;
-    bool tensors = false, json = false;
+    bool tensors = false, plan = false, json = false;
     const struct opt opts[] = {
         {"--tensors", OPT_FLAG, &tensors, NULL, "list every tensor", 0, 0},
+        {"--plan", OPT_FLAG, &plan, NULL, "where everything would lie in memory (with the options below), and the speed to expect", 0, 0},
         {"--json", OPT_FLAG, &json, NULL, "the result as JSON", 0, 0},
     };
-    const struct command c = {.name = "inspect", .usage = "MODEL [--tensors] [--json]", .about = "What a model file holds; only its header is read.",
-                              .opts = opts, .n_opt = sizeof opts / sizeof opts[0], .positional = &model, .n_positional = 1};
+    const struct command c = {.name = "inspect", .usage = "MODEL [--tensors | --plan] [--json]", .about = "What a model file holds; only its header is read.",
+                              .opts = opts, .n_opt = sizeof opts / sizeof opts[0], .model_options = true, .positional = &model, .n_positional = 1};
     int code;
-    if (!cli_parse(&c, argc, argv, NULL, &code)) return code;
+    struct model_options m;
+    if (!cli_parse(&c, argc, argv, &m, &code)) return code;
     if (!model) return cli_no_model();
+    if (plan) return inspect_plan(model, &m, json);
     struct model_file *mf;
     struct err e;
     if (model_file_open(model, &mf, &e)) return cli_fail(&e);

@@ -1,0 +1,9 @@
+/* The memory plan for people and for scripts. */
+#pragma once
+#include "sched/hy.h"
+
+void plan_print(const struct hy_plan *p);      /* a table and a bar, to stdout */
+void plan_print_json(const struct hy_plan *p); /* one line */
+/* "plan: streams experts, 1536 of 6144 in memory; 14.21 of 22.00 GB; about 3.1 tok/s": to stderr when the model streams, or when
+ * something else than expected was chosen. */
+void plan_say(const struct hy_plan *p);
