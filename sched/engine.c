@@ -154,7 +154,8 @@ static void fill_info(struct hy_engine *en) {
     double load_s = en->info.load_s;
     en->info = (struct hy_info){
         .arch = en->h.arch->name, .name = en->name, .device = device_describe(en->dev), .n_vocab = en->h.n_vocab, .n_ctx = pl->n_ctx,
-        .n_ctx_train = en->h.n_ctx_train, .n_layer = en->h.n_layer, .n_embd = en->h.n_embd, .n_batch = pl->n_step,
+        .n_ctx_train = en->h.n_ctx_train, .n_layer = en->h.n_layer, .n_embd = en->h.n_embd, .n_expert = en->h.n_expert,
+        .n_expert_used = en->h.n_expert_used, .n_batch = pl->n_step,
         .n_logits = pl->n_logits, .n_seq = pl->n_seq, .n_kv_block = pl->n_kv_block, .n_param = n_param, .weights_bytes = en->place.size_bytes + en->fit.ring_bytes + en->fit.pool_bytes, .kv_bytes = pl->kv_bytes,
         .work_bytes = pl->work_bytes, .step_weights_bytes = en->planned.step_bytes, .load_s = load_s};
 }

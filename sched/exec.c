@@ -19,14 +19,14 @@
 #define FLUSH_LAYERS 4
 
 /* Activations that live through a step begin at the chunk's rows; the others are used by one chunk after the other. */
-static struct ref act_ref(const struct exec *x, act a) {
+struct ref exec_act(const struct exec *x, act a) {
     if (a == ACT_NONE) return (struct ref){0};
     const struct act_info *i = &x->en->p.acts[a];
     uint64_t row = !x->en->plan.carried[a] ? 0 : i->rows == ROWS_TOK ? x->first_tok : x->first_out;
     return (struct ref){&x->en->acts, x->en->plan.act_off[a] + row * i->row_bytes};
 }
 
-static struct ref weight_ref(const struct exec *x, const struct weight *w) {
+struct ref exec_weight(const struct exec *x, const struct weight *w) {
     if (!weight_present(w)) return (struct ref){0};
     return ref_at(x->en->tensor_at[w->tensor], w->offset_bytes);
 }
@@ -42,26 +42,26 @@ static uint32_t dim_of(const struct exec *x, act a) { return x->en->p.acts[a].di
 
 static int run_embed(struct exec *x, const struct op *o, struct err *e) {
     struct embed_args a = {.n_tok = x->n_row, .n_embd = o->w.n_in, .n_vocab = o->w.n_out, .dtype = (uint32_t)o->w.type, .scale = o->embed.scale};
-    if (!x->en->rows.host) return embed_encode(x->c, &a, act_ref(x, o->out), weight_ref(x, &o->w), input_ref(x, x->en->in.token), e);
+    if (!x->en->rows.host) return embed_encode(x->c, &a, exec_act(x, o->out), exec_weight(x, &o->w), input_ref(x, x->en->in.token), e);
     a.n_vocab = x->en->plan.n_step; /* only the step's rows are in memory, in its order */
-    return embed_encode(x->c, &a, act_ref(x, o->out), (struct ref){&x->en->rows, 0}, input_ref(x, x->en->in.row), e);
+    return embed_encode(x->c, &a, exec_act(x, o->out), (struct ref){&x->en->rows, 0}, input_ref(x, x->en->in.row), e);
 }
 
 static int run_rms_norm(struct exec *x, const struct op *o, struct err *e) {
     uint32_t n_sub = dim_of(x, o->in) / o->norm.dim; /* heads, for q and k norms */
     struct rms_norm_args a = {.n_row = x->n_row * n_sub, .dim = o->norm.dim, .eps = o->norm.eps};
-    return rms_norm_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), act_ref(x, o->in2), weight_ref(x, &o->w), e);
+    return rms_norm_encode(x->c, &a, exec_act(x, o->out), exec_act(x, o->in), exec_act(x, o->in2), exec_weight(x, &o->w), e);
 }
 
 static int run_act_quant(struct exec *x, const struct op *o, struct err *e) {
     uint32_t n_sub = dim_of(x, o->in) / o->quant.dim; /* experts used, for their down projections */
     struct act_quant_args a = {.n_row = x->n_row * n_sub, .dim = o->quant.dim, .fmt = o->quant.fmt};
-    return act_quant_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), e);
+    return act_quant_encode(x->c, &a, exec_act(x, o->out), exec_act(x, o->in), e);
 }
 
 static int run_matmul(struct exec *x, const struct op *o, struct err *e) {
     struct matmul_args a = {.n_tok = x->n_row, .n_in = o->w.n_in, .n_out = o->w.n_out, .w_type = (uint32_t)o->w.type};
-    return matmul_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), weight_ref(x, &o->w), weight_ref(x, &o->bias), e);
+    return matmul_encode(x->c, &a, exec_act(x, o->out), exec_act(x, o->in), exec_weight(x, &o->w), exec_weight(x, &o->bias), e);
 }
 
 static struct rope_args rope_args_of(const struct exec *x, const struct rope_spec *r) {
@@ -73,7 +73,7 @@ static struct rope_args rope_args_of(const struct exec *x, const struct rope_spe
 
 static int run_rope(struct exec *x, const struct op *o, struct err *e) {
     struct rope_args a = rope_args_of(x, &o->rope);
-    return rope_encode(x->c, &a, act_ref(x, o->out), input_ref(x, x->en->in.pos), weight_ref(x, &o->w), e);
+    return rope_encode(x->c, &a, exec_act(x, o->out), input_ref(x, x->en->in.pos), exec_weight(x, &o->w), e);
 }
 
 static int run_kv_write(struct exec *x, const struct op *o, struct err *e) {
@@ -81,8 +81,8 @@ static int run_kv_write(struct exec *x, const struct op *o, struct err *e) {
     struct kv_write_args a = {.n_tok = x->n_row, .n_head_kv = h->n_head_kv, .head_dim = h->head_dim_k, .head_dim_v = h->head_dim_v,
                               .block_tok = KV_BLOCK_TOK, .n_block = x->en->kv.n_block, .dtype = x->en->kv_q8 ? DT_Q8_0 : DT_F16};
     struct rope_args rope = rope_args_of(x, &o->rope);
-    return kv_write_rope_encode(x->c, &a, &rope, kv_ref(x, o->layer, false), kv_ref(x, o->layer, true), act_ref(x, o->in),
-                                act_ref(x, o->in2), input_ref(x, x->en->in.slot), input_ref(x, x->en->in.pos), weight_ref(x, &o->w), e);
+    return kv_write_rope_encode(x->c, &a, &rope, kv_ref(x, o->layer, false), kv_ref(x, o->layer, true), exec_act(x, o->in),
+                                exec_act(x, o->in2), input_ref(x, x->en->in.slot), input_ref(x, x->en->in.pos), exec_weight(x, &o->w), e);
 }
 
 static int run_attention(struct exec *x, const struct op *o, struct err *e) {
@@ -92,7 +92,7 @@ static int run_attention(struct exec *x, const struct op *o, struct err *e) {
                                .head_dim_v = h->head_dim_v, .block_tok = KV_BLOCK_TOK, .n_block = kv->n_block, .n_seq = kv->n_seq,
                                .table_stride = kv->stride, .dtype = x->en->kv_q8 ? DT_Q8_0 : DT_F16, .window = o->attn.window,
                                .n_pos_max = x->n_pos, .scale = o->attn.scale, .softcap = o->attn.softcap};
-    return attention_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), kv_ref(x, o->layer, false), kv_ref(x, o->layer, true),
+    return attention_encode(x->c, &a, exec_act(x, o->out), exec_act(x, o->in), kv_ref(x, o->layer, false), kv_ref(x, o->layer, true),
                             x->en->in.table, input_ref(x, x->en->in.seq), input_ref(x, x->en->in.pos), (struct ref){0},
                             x->en->attn_work.host ? (struct ref){&x->en->attn_work, 0} : (struct ref){0}, e);
 }
@@ -100,24 +100,24 @@ static int run_attention(struct exec *x, const struct op *o, struct err *e) {
 static int run_matmul_glu(struct exec *x, const struct op *o, struct err *e) {
     struct matmul_glu_args a = {.n_tok = x->n_row, .n_in = o->w.n_in, .n_out = o->w.n_out, .w_type = (uint32_t)o->w.type,
                                 .act = o->up.gelu ? GLU_GELU_TANH : GLU_SILU};
-    struct matmul_glu_side gate = {weight_ref(x, &o->w), weight_ref(x, &o->bias)};
-    struct matmul_glu_side up = {weight_ref(x, &o->up.w), weight_ref(x, &o->up.bias)};
-    return matmul_glu_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->out2), act_ref(x, o->in), &gate, &up, e);
+    struct matmul_glu_side gate = {exec_weight(x, &o->w), exec_weight(x, &o->bias)};
+    struct matmul_glu_side up = {exec_weight(x, &o->up.w), exec_weight(x, &o->up.bias)};
+    return matmul_glu_encode(x->c, &a, exec_act(x, o->out), exec_act(x, o->out2), exec_act(x, o->in), &gate, &up, e);
 }
 
 static int run_glu(struct exec *x, const struct op *o, struct err *e) {
     struct glu_args a = {.n = x->n_row * o->glu.dim, .act = o->glu.gelu ? GLU_GELU_TANH : GLU_SILU};
-    return glu_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), act_ref(x, o->in2), e);
+    return glu_encode(x->c, &a, exec_act(x, o->out), exec_act(x, o->in), exec_act(x, o->in2), e);
 }
 
 static int run_gather(struct exec *x, const struct op *o, struct err *e) {
     struct gather_rows_args a = {.n_out = x->n_row, .n_row = x->n_tok, .dim = dim_of(x, o->out)};
-    return gather_rows_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), ref_at(x->en->in.out_rows, 4 * (uint64_t)x->first_out), e);
+    return gather_rows_encode(x->c, &a, exec_act(x, o->out), exec_act(x, o->in), ref_at(x->en->in.out_rows, 4 * (uint64_t)x->first_out), e);
 }
 
 static int run_softcap(struct exec *x, const struct op *o, struct err *e) {
     struct softcap_args a = {.n = x->n_row * dim_of(x, o->out), .cap = o->softcap.cap};
-    return softcap_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), e);
+    return softcap_encode(x->c, &a, exec_act(x, o->out), exec_act(x, o->in), e);
 }
 
 /* Whether the experts' products of this step go by lists of tokens by expert (Metal, many tokens). */
@@ -130,10 +130,10 @@ static int run_route(struct exec *x, const struct op *o, struct err *e) {
     struct route_args a = {.n_tok = x->n_row, .n_expert = o->route.n_expert, .n_used = o->route.n_used,
                            .flags = o->route.norm ? ROUTE_RENORM : 0, .scale = o->route.scale};
     struct matmul_id_args lists = {.n_tok = x->n_row, .n_expert = o->route.n_expert, .n_used = o->route.n_used};
-    int rc = route_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->out2), act_ref(x, o->in), e);
+    int rc = route_encode(x->c, &a, exec_act(x, o->out), exec_act(x, o->out2), exec_act(x, o->in), e);
     if (rc || x->pooled || !by_lists(x, &lists)) return rc;
     cmd_barrier(x->c);
-    return matmul_id_lists_encode(x->c, &lists, (struct ref){&x->en->expert_lists, 0}, act_ref(x, o->out), e);
+    return matmul_id_lists_encode(x->c, &lists, (struct ref){&x->en->expert_lists, 0}, exec_act(x, o->out), e);
 }
 
 /* gate, up or down: which of its layer's matrices the op's weight is. */
@@ -153,14 +153,14 @@ static int run_matmul_id(struct exec *x, const struct op *o, struct err *e) {
     struct matmul_id_args a = {.n_tok = x->n_row, .n_in = o->w.n_in, .n_out = o->w.n_out, .w_type = (uint32_t)o->w.type,
                                .n_expert = o->w.n_expert, .n_used = o->experts.n_used, .x_per_slot = o->experts.row_per_use};
     struct ref table = expert_table(x->en, o->layer, which_expert_matrix(x, o));
-    struct ref out = act_ref(x, o->out), in = act_ref(x, o->in), lists = {&x->en->expert_lists, 0}, none = {0};
+    struct ref out = exec_act(x, o->out), in = exec_act(x, o->in), lists = {&x->en->expert_lists, 0}, none = {0};
     if (by_lists(x, &a)) return matmul_id_listed_encode(x->c, &a, out, in, table, lists, none, e);
-    return matmul_id_encode(x->c, &a, out, in, table, x->pooled ? x->ids : act_ref(x, o->in2), none, e);
+    return matmul_id_encode(x->c, &a, out, in, table, x->pooled ? x->ids : exec_act(x, o->in2), none, e);
 }
 
 static int run_expert_sum(struct exec *x, const struct op *o, struct err *e) {
     struct expert_sum_args a = {.n_tok = x->n_row, .n_used = o->experts.n_used, .dim = dim_of(x, o->out)};
-    return expert_sum_encode(x->c, &a, act_ref(x, o->out), act_ref(x, o->in), act_ref(x, o->in2), e);
+    return expert_sum_encode(x->c, &a, exec_act(x, o->out), exec_act(x, o->in), exec_act(x, o->in2), e);
 }
 
 static int (*const runners[N_OP_KINDS])(struct exec *, const struct op *, struct err *) = {
@@ -188,7 +188,7 @@ void exec_chunk(struct exec *x, const struct step_shape *s, uint32_t chunk) {
     x->n_pos = s->n_pos[chunk];
 }
 
-const int32_t *exec_routed(const struct exec *x, uint32_t route_op) { return ref_host(act_ref(x, x->en->p.ops[route_op].out)); }
+const int32_t *exec_routed(const struct exec *x, uint32_t route_op) { return ref_host(exec_act(x, x->en->p.ops[route_op].out)); }
 
 int exec_op(struct exec *x, uint32_t i, struct err *e) {
     const struct hy_engine *en = x->en;

@@ -29,6 +29,10 @@ struct exec {
     struct ref ids;            /* (n_tok, n_used) i32, -1: not now */
 };
 
+/* Where an activation of the chunk and a weight are; absent ones give an absent ref. */
+struct ref exec_act(const struct exec *x, act a);
+struct ref exec_weight(const struct exec *x, const struct weight *w);
+
 void exec_chunk(struct exec *x, const struct step_shape *s, uint32_t chunk);
 /* Encodes op i with its barrier. Ops without rows in this chunk are nothing. */
 int exec_op(struct exec *x, uint32_t i, struct err *e);

@@ -5,16 +5,18 @@
 
 #include "runtime/err.h"
 
-/* Of n_rate estimates each the share of about the last 1 / rate tokens, the slowest of all tokens at first; and the even share. */
+/* Of n_rate estimates each the share of about the last 1 / rate tokens, the slowest of all tokens at first; and the
+ * even share. */
 #define N_RATE 6
 #define N_ESTIMATE (N_RATE + 1)
 #define EVEN N_RATE
 static const float rates[N_RATE] = {1 / 1.5f, 1 / 4.f, 1 / 12.f, 1 / 36.f, 1 / 108.f, 1 / 2048.f};
 
+#define MIN_SHARE 1e-9f    /* averages decay to this; to zero they would go through denormals, which are slow */
 #define MIN_CHANCE 1e-6f   /* no wait is longer than a million steps */
 #define MIN_WEIGHT 1e-4f   /* no estimate is ever given up */
-#define N_SAMPLE 4096      /* recent choices that the weights are learnt from */
-#define SAMPLES_A_STEP 96  /* so that these span about 40 steps */
+#define N_SAMPLE 2048      /* recent choices that the weights are learnt from */
+#define SAMPLES_A_STEP 96  /* so that these span about 20 steps */
 #define MIN_SAMPLES 64
 #define SEED_TOK 64        /* a seed weighs as many tokens */
 
@@ -38,7 +40,7 @@ struct expert_policy {
     uint64_t n_sampled;
     uint64_t n_choice, n_choice_of_step; /* tokens times experts, so far and in this step */
     uint64_t sample_every, sample_at;    /* in choices */
-    float *seen;                         /* (n_expert) share of the step's tokens; zero between visits */
+    float *seen;                         /* (n_expert) share of the step's tokens; MIN_SHARE between visits */
     struct layer *layers;
 };
 
@@ -61,6 +63,7 @@ struct expert_policy *expert_policy_new(uint32_t n_layer, uint32_t n_expert, str
         for (uint32_t e = 0; e < n_expert; e++) y->wait[e] = (float)n_expert;
         y->visited_step = (double)l / n_layer - 1;
     }
+    for (uint32_t e = 0; ok && e < n_expert; e++) p->seen[e] = MIN_SHARE;
     for (uint32_t i = 0; i < N_ESTIMATE; i++) p->weight[i] = 1.0f / N_ESTIMATE;
     return ok ? p : NULL;
 }
@@ -74,8 +77,8 @@ static void take_sample(struct expert_policy *p, const struct layer *y, uint32_t
 }
 
 /* Every sample_every-th choice, so that a step yields about SAMPLES_A_STEP whatever its size. */
-static void sample_choices(struct expert_policy *p, const struct layer *y, const uint16_t *experts, const uint32_t *n_each,
-                           uint32_t n, float even) {
+static void sample_choices(struct expert_policy *p, const struct layer *y, const uint16_t *experts,
+                           const uint32_t *n_each, uint32_t n, float even) {
     for (uint32_t i = 0; i < n; i++) {
         p->n_choice += n_each ? n_each[i] : 1;
         if (p->n_choice < p->sample_at) continue;
@@ -139,8 +142,8 @@ static void update_waits(const struct expert_policy *p, struct layer *y, float e
     y->stale = true;
 }
 
-void expert_policy_visit(struct expert_policy *p, uint32_t layer, const uint16_t *experts, const uint32_t *n_each, uint32_t n,
-                         uint32_t n_tok) {
+void expert_policy_visit(struct expert_policy *p, uint32_t layer, const uint16_t *experts, const uint32_t *n_each,
+                         uint32_t n, uint32_t n_tok) {
     CHECK(layer < p->n_layer && n <= p->n_expert && n_tok > 0);
     struct layer *y = &p->layers[layer];
     uint64_t n_choice = 0;
@@ -153,7 +156,7 @@ void expert_policy_visit(struct expert_policy *p, uint32_t layer, const uint16_t
     sample_choices(p, y, experts, n_each, n, even);
     update_shares(p, y, n_tok);
     update_waits(p, y, even, n_tok);
-    for (uint32_t i = 0; i < n; i++) p->seen[experts[i]] = 0;
+    for (uint32_t i = 0; i < n; i++) p->seen[experts[i]] = MIN_SHARE;
     y->visited_step = p->now = (double)p->n_step + (double)layer / p->n_layer;
 }
 

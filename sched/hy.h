@@ -45,6 +45,7 @@ struct hy_options {
     enum hy_io io;
     enum hy_tier tier;
     uint32_t n_reader;         /* threads that read streamed weights; 0: chosen */
+    bool no_guesses;           /* do not read experts on a guess (to measure what guesses are worth) */
     uint32_t n_ring_slot, n_expert_slot; /* not 0: stream, with at most so many slots (to test and to measure) */
     struct routes_writer *routes; /* gets the experts that each step chose (sched/routes.h); NULL: none */
     struct trace *trace;       /* gets the events of every step (sched/trace.h); NULL: none */
@@ -75,7 +76,7 @@ const char *hy_mode_name(enum hy_mode m);
 
 struct hy_info { /* strings live as long as the engine */
     const char *arch, *name, *device;
-    uint32_t n_vocab, n_ctx, n_ctx_train, n_layer, n_embd, n_batch, n_logits, n_seq, n_kv_block;
+    uint32_t n_vocab, n_ctx, n_ctx_train, n_layer, n_embd, n_expert, n_expert_used, n_batch, n_logits, n_seq, n_kv_block;
     uint64_t n_param;
     uint64_t weights_bytes, kv_bytes, work_bytes; /* the memory plan: weights, keys and values, all else */
     uint64_t step_weights_bytes; /* weight bytes that one decoded token reads (its experts only) */
@@ -136,6 +137,18 @@ const float *hy_hidden(const struct hy_engine *en);
  * NULL) is asked between chunks; true ends with ERR_CANCELLED. Chunks done before a failure stay. */
 int hy_feed(struct hy_engine *en, uint32_t seq, const int32_t *token, uint32_t n, uint32_t n_best, float **logits,
             bool (*stop)(void *ctx), void *ctx, struct err *e);
+
+/* What streaming did since hy_open; all 0 for a model that fits. Times: wait is what steps stood still for reads; disk is while at
+ * least one reader read. */
+struct hy_stream_stats {
+    uint64_t n_step, step_ns, wait_ns, compute_ns, disk_ns;
+    uint64_t read_bytes, guess_bytes;   /* from disk; of them ahead of demand, on a guess or to warm the cache */
+    uint64_t n_hit, n_miss, n_evict;    /* experts, counted once per layer and chunk of a step */
+    uint64_t n_guess, n_useful;         /* experts read on a guess; of them chosen */
+    uint32_t n_slot, n_slot_live;       /* of the expert cache; fewer are live under memory pressure */
+    struct { const char *name; uint64_t n_guess, n_right, n_chosen; } predictor[4]; /* precision right/guess, recall right/chosen */
+};
+void hy_stream_stats(struct hy_engine *en, struct hy_stream_stats *out);
 
 /* The memory bandwidth in bytes per second that this engine's threads reach when they only read its weights: what a
  * decoded token can be held against. Takes about a tenth of a second. 0 where it cannot be

@@ -23,7 +23,8 @@ int popularity_init(struct popularity *p, uint32_t n_layer, uint32_t n_expert, s
     p->count = arena_array(a, n_key(p), sizeof *p->count);
     if (pairs) p->within = arena_alloc(a, pair_bytes(p));
     if (pairs) p->across = arena_alloc(a, pair_bytes(p));
-    if (!p->count || (pairs && (!p->within || !p->across))) return err_set(e, ERR_NOMEM, "no memory for the experts' statistics");
+    if (!p->count || (pairs && (!p->within || !p->across)))
+        return err_set(e, ERR_NOMEM, "no memory for the experts' statistics");
     return ERR_OK;
 }
 
@@ -35,7 +36,8 @@ static void bump(const struct popularity *p, uint8_t *row, uint32_t e) {
     row[e]++;
 }
 
-void popularity_add(struct popularity *p, uint32_t layer, const uint16_t *ids, uint32_t n, const uint16_t *before, uint32_t n_before) {
+void popularity_add(struct popularity *p, uint32_t layer, const uint16_t *ids, uint32_t n, const uint16_t *before,
+                    uint32_t n_before) {
     CHECK(layer < p->n_layer);
     size_t base = (size_t)layer * p->n_expert;
     for (uint32_t i = 0; i < n; i++) {
@@ -154,7 +156,9 @@ int popularity_unpack(struct popularity *p, uint64_t model_hash, const unsigned 
     return ERR_OK;
 }
 
-static void file_name(uint64_t model_hash, char *out, size_t cap) { snprintf(out, cap, "experts-%016" PRIx64, model_hash); }
+static void file_name(uint64_t model_hash, char *out, size_t cap) {
+    snprintf(out, cap, "experts-%016" PRIx64, model_hash);
+}
 
 bool popularity_load(struct popularity *p, uint64_t model_hash, char *warning, size_t cap) {
     char name[40], *bytes;

@@ -33,7 +33,8 @@ struct predict {
 };
 
 const char *predict_name(enum predictor which) {
-    static const char *const names[N_PREDICTORS] = {"router run early", "across layers", "within a layer", "token before"};
+    static const char *const names[N_PREDICTORS] = {"router run early", "across layers", "within a layer",
+                                                    "token before"};
     CHECK(which < N_PREDICTORS);
     return names[which];
 }

@@ -1,11 +1,12 @@
 /* Which experts a layer will choose, guessed before its router has run, and how good the guesses are.
  *
- * One interface for all predictors. A predictor ranks experts of a layer; its confidence in a rank is the precision that it had
- * at that rank so far, so that guesses of different predictors compare. The engine decides what to read; it reports its
- * reads, so that waste is counted per predictor. Unions of batches are ranked like single tokens.
+ * One interface for all predictors. A predictor ranks experts of a layer; its confidence in a rank is the precision
+ * that it had at that rank so far, so that guesses of different predictors compare. The engine decides what to read; it
+ * reports its reads, so that waste is counted per predictor. Unions of batches are ranked like single tokens.
  *
- * Order of calls for a layer: predict_offer (what its router run early said), predict_next, predict_read, then predict_routed with
- * what was chosen. Threads: one at a time. Memory: the arena's; nothing allocates after predict_new. */
+ * Order of calls for a layer: predict_offer (what its router run early said), predict_next, predict_read, then
+ * predict_routed with what was chosen. Threads: one at a time. Memory: the arena's; nothing allocates after
+ * predict_new. */
 #pragma once
 #include "sched/popularity.h"
 
@@ -32,7 +33,8 @@ struct predict_stats {
 
 struct predict;
 
-/* pop (borrowed, read only) may be NULL or without pairs: then those predictors have nothing to say. NULL: no memory. */
+/* pop (borrowed, read only) may be NULL or without pairs: then those predictors have nothing to say. NULL: no memory.
+ */
 struct predict *predict_new(uint32_t n_layer, uint32_t n_expert, const struct popularity *pop, struct arena *a);
 
 void predict_offer(struct predict *p, uint32_t layer, const uint16_t *ids, uint32_t n);

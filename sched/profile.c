@@ -41,6 +41,12 @@ double profile_disk_rate(const struct profile *p, uint64_t id) {
     return d ? d->best_rate : 0;
 }
 
+bool profile_disk_complete(const struct profile_disk *d) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < PROFILE_N_BLOCK * PROFILE_N_READERS; i++) n += d->rate[i / PROFILE_N_READERS][i % PROFILE_N_READERS] > 0;
+    return n > 1;
+}
+
 void profile_put_disk(struct profile *p, const struct profile_disk *d) {
     uint32_t at = 0;
     while (at < p->n_disk && p->disks[at].id != d->id) at++;
@@ -82,7 +88,8 @@ static json_t *disk_json(const struct profile_disk *d) {
 
 char *profile_json(const struct profile *p) {
     json_t *disks = json_array();
-    for (uint32_t i = 0; i < p->n_disk; i++) json_array_append_new(disks, disk_json(&p->disks[i]));
+    for (uint32_t i = 0; i < p->n_disk; i++)
+        if (!p->disks[i].passing) json_array_append_new(disks, disk_json(&p->disks[i]));
     json_t *j = json_pack("{s:i, s:o, s:I, s:I, s:o, s:I, s:o}", "version", VERSION, "machine", json_text(p->machine), "cores",
                           (json_int_t)p->n_core, "ram_bytes", (json_int_t)p->ram_bytes, "memory_bytes_per_s", json_rate(p->memory_rate),
                           "when", (json_int_t)p->when, "disks", disks);

@@ -29,6 +29,7 @@ struct profile_disk {
     double rate[PROFILE_N_BLOCK][PROFILE_N_READERS];
     double best_rate;  /* with the fewest readers and smallest blocks that come within 5 % of the best cell, measured again */
     uint32_t best_n_reader, best_block_bytes;
+    bool passing;      /* measured with a file written just now: good for this run, not kept by profile_save */
 };
 
 struct profile {
@@ -43,8 +44,8 @@ struct profile {
     struct profile_disk disks[PROFILE_MAX_DISKS];
 };
 
-/* Fills in what need not be measured, and what an earlier run measured. True when that was found; a damaged or foreign
- * file in the cache counts as none. */
+/* Fills in what need not be measured, and what earlier runs measured, which may be a disk without the machine (memory_rate 0).
+ * True when anything was found; a damaged or foreign file in the cache counts as nothing. */
 bool profile_load(struct profile *p);
 int profile_save(const struct profile *p, struct err *e);
 
@@ -56,6 +57,8 @@ int profile_parse(const char *text, size_t n, struct profile *p, struct err *e);
 uint64_t profile_disk_id(const struct file *f);
 const struct profile_disk *profile_disk_find(const struct profile *p, uint64_t id); /* NULL: not measured */
 double profile_disk_rate(const struct profile *p, uint64_t id);                    /* its best rate; 0: not measured */
+/* Whether the whole table was measured, and not only profile_quick_disk's cell. */
+bool profile_disk_complete(const struct profile_disk *d);
 /* Adds d, in place of what was known of that disk (or of the one measured longest ago). */
 void profile_put_disk(struct profile *p, const struct profile_disk *d);
 
@@ -70,7 +73,8 @@ struct profile_options {
 /* All block sizes and reader counts. ERR_UNSUPPORTED with a sentence when the file is no measure (new, small, with holes, on a file
  * system that refuses direct reads), ERR_CANCELLED. */
 int profile_measure_disk(const char *path, const struct profile_options *opt, struct profile_disk *out, struct err *e);
-/* One cell: 4 MB blocks, 4 readers, spread over a file that is about to be used. About as many seconds as given. */
+/* One cell: 4 MB blocks, 4 readers, spread over a file that is about to be used. About as many seconds as given. A
+ * file written just now is taken, too (out->passing). ERR_UNSUPPORTED for a file below 64 MB or a file system without direct reads. */
 int profile_quick_disk(const struct file *f, double seconds, struct profile_disk *out, struct err *e);
 /* Memory bandwidth, and what Metal says of the GPU. About half a second. */
 int profile_measure_machine(struct profile *p, struct err *e);

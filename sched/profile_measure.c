@@ -214,6 +214,11 @@ static int measure(struct disk_run *run, double seconds, measure_fn *fn, struct 
     return rc;
 }
 
+static bool just_written(const struct stat *st) {
+    int64_t changed = st->st_mtime > st->st_ctime ? st->st_mtime : st->st_ctime;
+    return (int64_t)time(NULL) - changed < PROFILE_MIN_AGE_S;
+}
+
 static int check_file(const struct file *f, const struct profile_options *opt, struct err *e) {
     struct stat st;
     uint64_t least = opt->min_bytes ? opt->min_bytes : PROFILE_MIN_BYTES;
@@ -221,8 +226,7 @@ static int check_file(const struct file *f, const struct profile_options *opt, s
     if (f->size_bytes < least)
         return err_set(e, ERR_UNSUPPORTED, "'%s' has %.2f GB, too little to measure a disk with; give a file of %.1f GB or more", f->path,
                        (double)f->size_bytes / 1e9, (double)least / 1e9);
-    int64_t changed = st.st_mtime > st.st_ctime ? st.st_mtime : st.st_ctime;
-    if (!opt->just_written && (int64_t)time(NULL) - changed < PROFILE_MIN_AGE_S)
+    if (!opt->just_written && just_written(&st))
         return err_set(e, ERR_UNSUPPORTED, "'%s' was written in the last %d minutes and may still be in the drive's cache; try again later or give "
                        "an older file", f->path, PROFILE_MIN_AGE_S / 60);
     if ((uint64_t)st.st_blocks * 512 < f->size_bytes / 10 * 9)
@@ -244,7 +248,10 @@ int profile_measure_disk(const char *path, const struct profile_options *opt, st
 
 int profile_quick_disk(const struct file *f, double seconds, struct profile_disk *out, struct err *e) {
     struct disk_run run = {.f = f, .max_readers = profile_readers[QUICK_READERS], .max_block_bytes = profile_block_bytes[QUICK_BLOCK]};
-    return measure(&run, seconds, measure_quick, out, e);
+    int rc = measure(&run, seconds, measure_quick, out, e);
+    struct stat st;
+    out->passing = fstat(f->fd, &st) != 0 || just_written(&st);
+    return rc;
 }
 
 /* Soft Metal's limits are no GPU's: only macOS is asked. */

@@ -50,7 +50,8 @@ static int link_uses(struct replay *p, struct err *e) {
 static int allocate(struct replay *p, uint64_t max_use, struct err *e) {
     uint64_t n_visit = (uint64_t)p->n_step * p->shape.n_layer;
     if (max_use >= NEVER || n_visit >= NEVER)
-        return err_set(e, ERR_LIMIT, "routings of %llu choices are more than a replay takes", (unsigned long long)max_use);
+        return err_set(e, ERR_LIMIT, "routings of %llu choices are more than a replay takes",
+                       (unsigned long long)max_use);
     p->visits = calloc(n_visit + 1, sizeof *p->visits);
     p->experts = malloc((max_use + 1) * sizeof *p->experts);
     p->n_each = malloc((max_use + 1) * sizeof *p->n_each);
@@ -63,7 +64,8 @@ static int allocate(struct replay *p, uint64_t max_use, struct err *e) {
 int replay_new(const struct routes *r, struct replay *out, struct err *e) {
     *out = (struct replay){.shape = r->shape, .n_step = r->n_step};
     uint32_t *count = calloc(r->shape.n_expert, sizeof *count);
-    int rc = count ? allocate(out, r->n_tok_total * r->shape.n_layer * r->shape.n_used, e) : err_set(e, ERR_NOMEM, "no memory to replay");
+    int rc = count ? allocate(out, r->n_tok_total * r->shape.n_layer * r->shape.n_used, e)
+                   : err_set(e, ERR_NOMEM, "no memory to replay");
     for (uint32_t s = 0; s < r->n_step && !rc; s++) {
         out->n_tok[s] = r->steps[s].n_tok;
         for (uint32_t l = 0; l < r->shape.n_layer; l++) {
@@ -138,8 +140,8 @@ struct simple {
     uint32_t n_resident;
 };
 
-/* Of a key by its latest use: uses are numbered, so that there are no ties but among experts that Belady's optimum needs at the
- * same visit. */
+/* Of a key by its latest use: uses are numbered, so that there are no ties but among experts that Belady's optimum
+ * needs at the same visit. */
 static uint64_t worth(const struct simple *s, const struct replay *r, uint32_t key, uint32_t use) {
     if (s->policy == REPLAY_BELADY) return UINT64_MAX - r->next[use];
     return (s->policy == REPLAY_LRU ? 0 : (uint64_t)s->count[key] << 32) | use;
@@ -186,7 +188,8 @@ static uint64_t visit_simple(struct simple *s, const struct replay *r, uint32_t 
     return n_hit;
 }
 
-static int run_simple(const struct replay *r, enum replay_policy policy, uint32_t n_slot, struct replay_result *out, struct err *e) {
+static int run_simple(const struct replay *r, enum replay_policy policy, uint32_t n_slot, struct replay_result *out,
+                      struct err *e) {
     struct arena a;
     uint32_t n_key = r->shape.n_layer * r->shape.n_expert;
     arena_init(&a, 0);
@@ -221,9 +224,11 @@ static uint64_t visit_own(struct own *o, uint32_t n_slot) {
     uint32_t layer = o->visit % r->shape.n_layer, from = r->visits[o->visit], n = r->visits[o->visit + 1] - from;
     uint64_t n_hit = 0;
     if (!n) return 0;
-    expert_policy_visit(o->policy, layer, r->experts + from, r->n_each + from, n, r->n_tok[o->visit / r->shape.n_layer]);
+    expert_policy_visit(o->policy, layer, r->experts + from, r->n_each + from, n,
+                        r->n_tok[o->visit / r->shape.n_layer]);
     for (uint32_t i = 0; i < n; i++) o->used_at[layer * r->shape.n_expert + r->experts[from + i]] = o->visit + 1;
-    for (uint32_t i = 0; i < n; i++) n_hit += expert_policy_has(o->policy, layer * r->shape.n_expert + r->experts[from + i]);
+    for (uint32_t i = 0; i < n; i++)
+        n_hit += expert_policy_has(o->policy, layer * r->shape.n_expert + r->experts[from + i]);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t key = layer * r->shape.n_expert + r->experts[from + i];
         if (expert_policy_has(o->policy, key)) continue;
@@ -253,7 +258,8 @@ static int run_own(const struct replay *r, uint32_t n_slot, struct replay_result
     return ok ? ERR_OK : err_set(e, ERR_NOMEM, "no memory to replay");
 }
 
-int replay_run(const struct replay *r, enum replay_policy policy, uint32_t n_slot, struct replay_result *out, struct err *e) {
+int replay_run(const struct replay *r, enum replay_policy policy, uint32_t n_slot, struct replay_result *out,
+               struct err *e) {
     *out = (struct replay_result){0};
     if (policy == REPLAY_HY) return run_own(r, n_slot, out, e);
     return run_simple(r, policy, n_slot, out, e);

@@ -1,10 +1,11 @@
 /* Replay: recorded routings against an expert cache of any size, to choose its policy by measurement.
  *
- * A use is one expert in one layer of one step: tokens of a step that share an expert share its use. A visit (one layer of one
- * step) finds its experts resident or loads them; what it uses stays until it ends. With fewer slots than one visit uses, the
- * rest passes through without a slot. Belady's optimum knows the future; no policy hits more.
+ * A use is one expert in one layer of one step: tokens of a step that share an expert share its use. A visit (one layer
+ * of one step) finds its experts resident or loads them; what it uses stays until it ends. With fewer slots than one
+ * visit uses, the rest passes through without a slot. Belady's optimum knows the future; no policy hits more.
  *
- * Memory: replay_new's own, freed by replay_free. Threads: none; runs of one replay are independent and leave it unchanged. */
+ * Memory: replay_new's own, freed by replay_free. Threads: none; runs of one replay are independent and leave it
+ * unchanged. */
 #pragma once
 #include "sched/routes.h"
 
@@ -39,4 +40,5 @@ struct replay_result {
 int replay_new(const struct routes *r, struct replay *out, struct err *e);
 void replay_free(struct replay *r);
 const char *replay_name(enum replay_policy policy);
-int replay_run(const struct replay *r, enum replay_policy policy, uint32_t n_slot, struct replay_result *out, struct err *e);
+int replay_run(const struct replay *r, enum replay_policy policy, uint32_t n_slot, struct replay_result *out,
+               struct err *e);

@@ -6,7 +6,9 @@
 
 static const char magic[8] = {'h', 'y', 'R', 'O', 'U', 'T', 'E', 'S'};
 
-static uint32_t load_u32(const unsigned char *p) { return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24; }
+static uint32_t load_u32(const unsigned char *p) {
+    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
 static void store_u32(unsigned char *p, uint32_t v) {
     for (int i = 0; i < 4; i++) p[i] = (unsigned char)(v >> 8 * i);
 }
@@ -27,8 +29,8 @@ static int put(struct routes_writer *w, const void *bytes, size_t n, struct err 
 
 int routes_begin(struct routes_writer *w, FILE *f, struct routes_shape shape, struct err *e) {
     if (!shape_ok(shape))
-        return err_set(e, ERR_LIMIT, "a model of %u layers with %u of %u experts does not fit a routes file", shape.n_layer,
-                       shape.n_used, shape.n_expert);
+        return err_set(e, ERR_LIMIT, "a model of %u layers with %u of %u experts does not fit a routes file",
+                       shape.n_layer, shape.n_used, shape.n_expert);
     unsigned char head[ROUTES_HEAD_BYTES] = {0};
     *w = (struct routes_writer){.f = f, .shape = shape};
     memcpy(head, magic, sizeof magic);
@@ -72,7 +74,8 @@ static bool row_ok(const unsigned char *p, struct routes_shape s) {
 }
 
 /* Walks the records; with steps (NULL in the first walk) notes where each begins. */
-static int walk(const unsigned char *bytes, size_t size, const char *name, struct routes *r, struct routes_at *steps, struct err *e) {
+static int walk(const unsigned char *bytes, size_t size, const char *name, struct routes *r, struct routes_at *steps,
+                struct err *e) {
     uint64_t row_bytes = 2 * (uint64_t)r->shape.n_used;
     size_t at = ROUTES_HEAD_BYTES;
     r->n_step = 0;
@@ -80,12 +83,15 @@ static int walk(const unsigned char *bytes, size_t size, const char *name, struc
     while (size - at >= 4) {
         uint32_t n_tok = load_u32(bytes + at);
         if (n_tok < 1 || n_tok > ROUTES_MAX_TOK)
-            return err_set(e, ERR_FORMAT, "'%s': step %" PRIu32 " says it has %" PRIu32 " tokens; the file is damaged", name, r->n_step, n_tok);
+            return err_set(e, ERR_FORMAT, "'%s': step %" PRIu32 " says it has %" PRIu32 " tokens; the file is damaged",
+                           name, r->n_step, n_tok);
         uint64_t n_row = (uint64_t)n_tok * r->shape.n_layer;
         if (n_row * row_bytes > size - at - 4) break;
         for (uint64_t i = 0; steps == NULL && i < n_row; i++)
             if (!row_ok(bytes + at + 4 + i * row_bytes, r->shape))
-                return err_set(e, ERR_FORMAT, "'%s': step %" PRIu32 " names experts that cannot be; the file is damaged", name, r->n_step);
+                return err_set(e, ERR_FORMAT,
+                               "'%s': step %" PRIu32 " names experts that cannot be; the file is damaged", name,
+                               r->n_step);
         if (steps) steps[r->n_step] = (struct routes_at){bytes + at + 4, n_tok};
         r->n_step++;
         r->n_tok_total += n_tok;
@@ -100,8 +106,8 @@ int routes_parse(const unsigned char *bytes, size_t size, const char *name, stru
     if (size < ROUTES_HEAD_BYTES || memcmp(bytes, magic, sizeof magic) != 0)
         return err_set(e, ERR_FORMAT, "'%s' is no routes file; hy trace --routes FILE makes one", name);
     if (load_u32(bytes + 8) != ROUTES_VERSION)
-        return err_set(e, ERR_UNSUPPORTED, "'%s' is a routes file of version %" PRIu32 "; this hy reads version %u", name,
-                       load_u32(bytes + 8), ROUTES_VERSION);
+        return err_set(e, ERR_UNSUPPORTED, "'%s' is a routes file of version %" PRIu32 "; this hy reads version %u",
+                       name, load_u32(bytes + 8), ROUTES_VERSION);
     r->shape = (struct routes_shape){load_u32(bytes + 12), load_u32(bytes + 16), load_u32(bytes + 20)};
     if (!shape_ok(r->shape)) return err_set(e, ERR_FORMAT, "'%s': its header cannot be; the file is damaged", name);
     int rc = walk(bytes, size, name, r, NULL, e);
@@ -113,7 +119,8 @@ int routes_parse(const unsigned char *bytes, size_t size, const char *name, stru
 
 uint16_t routes_id(const struct routes *r, uint32_t step, uint32_t tok, uint32_t layer, uint32_t i) {
     CHECK(step < r->n_step && tok < r->steps[step].n_tok && layer < r->shape.n_layer && i < r->shape.n_used);
-    const unsigned char *p = r->steps[step].ids + 2 * (tok * ids_of_tok(r->shape) + (uint64_t)layer * r->shape.n_used + i);
+    const unsigned char *p =
+        r->steps[step].ids + 2 * (tok * ids_of_tok(r->shape) + (uint64_t)layer * r->shape.n_used + i);
     return (uint16_t)(p[0] | p[1] << 8);
 }
 

@@ -1,12 +1,12 @@
 /* The routes file: which experts a model's routers chose, step by step, to try cache policies on.
  *
- * Little endian. Header, 32 bytes: magic "hyROUTES", u32 version (1), u32 n_layer, u32 n_expert, u32 n_used, u64 reserved (0).
- * Then one record per step: u32 n_tok (1..ROUTES_MAX_TOK), then n_tok * n_layer * n_used u16 ids, token-major; in a row of
- * n_used the ids differ. A layer without experts has a row of ROUTES_NO_EXPERT. A file that ends inside a record was cut off
- * while it was written: the whole records before count.
+ * Little endian. Header, 32 bytes: magic "hyROUTES", u32 version (1), u32 n_layer, u32 n_expert, u32 n_used, u64
+ * reserved (0). Then one record per step: u32 n_tok (1..ROUTES_MAX_TOK), then n_tok * n_layer * n_used u16 ids,
+ * token-major; in a row of n_used the ids differ. A layer without experts has a row of ROUTES_NO_EXPERT. A file that
+ * ends inside a record was cut off while it was written: the whole records before count.
  *
- * Writer: appends to the caller's FILE, one record per step. Reader: the whole file in memory, checked when it is opened, so
- * that the ids of an open file are always in range. Not thread-safe. */
+ * Writer: appends to the caller's FILE, one record per step. Reader: the whole file in memory, checked when it is
+ * opened, so that the ids of an open file are always in range. Not thread-safe. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -9,6 +9,9 @@
 
 #define RING_TAG 0x80000000u /* marks reads of the ring; the others' tags are keys of experts */
 #define FLUSH_LAYERS 4
+#define SHRINK_EVERY_NS 1000000000ull
+#define GROW_AFTER_NS 15000000000ull /* of quiet; the averages of PSI are over 10 s */
+#define GROW_EVERY_NS 2000000000ull
 #define MOST_OF_LAYER 3      /* a chunk that chooses this many experts per expert of the layer needs nearly all of them */
 
 struct run {
@@ -178,7 +181,8 @@ static int note_routes(struct run *r, const struct op *o, uint32_t route, struct
 static int run_experts(struct run *r, uint32_t chunk, uint32_t route, uint32_t sum, struct err *e) {
     struct experts *x = &r->st->experts;
     const struct op *o = &r->en->p.ops[route];
-    int rc = finish(r, e);
+    int rc = ahead_encode(&r->x, route, e);
+    if (!rc) rc = finish(r, e);
     if (rc) return rc;
     experts_release(x); /* of the layer before */
     experts_drop_ahead(x, o->layer);
@@ -190,6 +194,7 @@ static int run_experts(struct run *r, uint32_t chunk, uint32_t route, uint32_t s
             return err_set(e, ERR_DEVICE, "layer %u: the router chose expert %d of %u", o->layer, routed[i], r->en->h.n_expert);
     experts_visit(x, o->layer, routed, n_id, r->n_routed, chunk + 1 < r->s->n_chunk);
     read_next_layer(r, o->layer, n_id);
+    ahead_routed(r->en, &r->x, route, routed, r->n_routed);
     r->x.pooled = true;
     r->x.ids = (struct ref){&r->st->ids, 0};
     do {
@@ -271,18 +276,43 @@ static void recover(struct run *r) {
     if (r->st->ring.slots) ring_reset(&r->st->ring);
 }
 
+/* Gives memory back while the system wants it, a slab per step, and takes it again when it has been quiet for a while. */
+static void heed_pressure(struct run *r, uint64_t now) {
+    struct stream *st = r->st;
+    enum pressure p = pressure_now(&st->pressure, now);
+    if (p != PRESSURE_NONE) {
+        if (now >= st->shrink_ns && experts_shrink(&st->experts)) st->shrink_ns = now + (p == PRESSURE_CRITICAL ? 0 : SHRINK_EVERY_NS);
+        st->grow_ns = now + GROW_AFTER_NS;
+    } else if (now >= st->grow_ns && experts_grow(&st->experts)) {
+        st->grow_ns = now + GROW_EVERY_NS;
+    }
+}
+
+static void end_step_of_experts(struct run *r, bool whole) {
+    experts_end_step(&r->st->experts);
+    if (whole) ahead_end_step(r->en, r->s->n_tok);
+    heed_pressure(r, clock_ns());
+}
+
+static int check_files(const struct hy_engine *en, struct err *e) {
+    int rc = ERR_OK;
+    for (uint32_t i = 0; i < en->mf->n_file && !rc; i++) rc = file_check_unchanged(&en->mf->files[i], e);
+    return rc;
+}
+
 int stream_run(struct hy_engine *en, const struct step_shape *s, struct err *e) {
     struct run r = {.en = en, .st = &en->stream, .s = s, .x = {.en = en}};
     uint64_t t0 = clock_ns();
     r.st->experts.trace = en->trace;
-    int rc = read_rows(&r, e);
+    int rc = check_files(en, e);
+    if (!rc) rc = read_rows(&r, e);
     if (!rc && r.st->ring.slots) ring_pump(&r.st->ring);
     uint64_t n_route = (uint64_t)s->n_tok * en->h.n_layer * en->h.n_expert_used;
     if (en->routes) memset(r.st->routes, 0xff, n_route * sizeof *r.st->routes); /* ROUTES_NO_EXPERT */
     if (!rc) rc = run_layers(&r, e);
     if (!rc && en->routes) rc = routes_step(en->routes, r.st->routes, s->n_tok, e);
     if (rc) recover(&r);
-    if (r.st->experts.slots) experts_end_step(&r.st->experts);
+    if (r.st->experts.slots) end_step_of_experts(&r, rc == ERR_OK);
     uint64_t t1 = clock_ns();
     r.st->stats.step_ns += t1 - t0;
     if (en->trace) add_event(&r, TRACE_STEP, t0, t1, 0, 0, s->n_tok);
@@ -318,7 +348,7 @@ static int open_ring(struct hy_engine *en, struct err *e) {
     return ring_init(&st->ring, en->dev, st->readers, st->units, f->n_ring, f->n_ring_slot, f->ring_slot_bytes, RING_TAG, e);
 }
 
-static int open_experts(struct hy_engine *en, struct err *e) {
+static int open_experts(struct hy_engine *en, bool no_guesses, struct err *e) {
     struct stream *st = &en->stream;
     if (!en->fit.n_class) return ERR_OK;
     st->layers = arena_array(&en->arena, en->h.n_layer, sizeof *st->layers);
@@ -337,7 +367,11 @@ static int open_experts(struct hy_engine *en, struct err *e) {
     }
     int rc = buf_new(en->dev, (uint64_t)en->plan.n_batch * en->h.n_expert_used * 4, "the expert ids", &st->ids, e);
     if (rc) return rc;
-    return experts_init(&st->experts, &(struct experts_options){en->dev, st->readers, &en->fit, &en->h, st->layers}, e);
+    pressure_watch_init(&st->pressure);
+    rc = experts_init(&st->experts, &(struct experts_options){en->dev, st->readers, &en->fit, &en->h, st->layers}, e);
+    if (!rc) rc = ahead_open(en, !no_guesses, e);
+    if (!rc) ahead_warm(en);
+    return rc;
 }
 
 static int open_rows(struct hy_engine *en, struct err *e) {
@@ -351,7 +385,7 @@ int stream_open(struct hy_engine *en, const struct hy_options *opt, struct err *
     st->on = true;
     int rc = readers_open(&(struct readers_options){opt->n_reader, opt->io == HY_IO_DIRECT, note_read, en}, &st->readers, e);
     if (!rc) rc = open_ring(en, e);
-    if (!rc) rc = open_experts(en, e);
+    if (!rc) rc = open_experts(en, opt->no_guesses, e);
     if (!rc && en->routes) {
         st->routes = arena_array(&en->arena, (uint64_t)en->plan.n_step * en->h.n_layer * en->h.n_expert_used, sizeof *st->routes);
         if (!st->routes) rc = err_set(e, ERR_NOMEM, "no memory to record routings");
@@ -359,11 +393,36 @@ int stream_open(struct hy_engine *en, const struct hy_options *opt, struct err *
     return rc ? rc : open_rows(en, e);
 }
 
+void hy_stream_stats(struct hy_engine *en, struct hy_stream_stats *out) {
+    *out = (struct hy_stream_stats){0};
+    struct stream *st = &en->stream;
+    if (!st->on) return;
+    struct readers_stats rs;
+    readers_stats(st->readers, &rs);
+    const struct experts_stats *xs = &st->experts.stats;
+    *out = (struct hy_stream_stats){
+        .n_step = st->step, .step_ns = st->stats.step_ns, .wait_ns = st->stats.wait_ns, .compute_ns = st->stats.compute_ns, .disk_ns = rs.busy_ns,
+        .read_bytes = rs.bytes[READ_DEMAND] + rs.bytes[READ_SCHEDULE] + rs.bytes[READ_SPECULATE], .guess_bytes = xs->guess_bytes,
+        .n_hit = xs->n_hit, .n_miss = xs->n_miss, .n_evict = xs->n_evict, .n_guess = xs->n_guess, .n_useful = xs->n_useful,
+        .n_slot = st->experts.n_slot};
+    for (uint32_t i = 0; i < st->experts.n_slot; i++) out->n_slot_live += st->experts.slabs[st->experts.slots[i].slab].host != NULL;
+    for (int p = 0; st->ahead.predict && p < N_PREDICTORS; p++) {
+        struct predict_stats ps = predict_stats(st->ahead.predict, (enum predictor)p);
+        out->predictor[p].name = predict_name((enum predictor)p);
+        out->predictor[p].n_guess = ps.n_guess;
+        out->predictor[p].n_right = ps.n_right;
+        out->predictor[p].n_chosen = ps.n_chosen;
+    }
+}
+
 void stream_close(struct hy_engine *en) {
     struct stream *st = &en->stream;
     if (!st->on) return;
     ring_deinit(&st->ring);
-    if (st->experts.arena.chunks) experts_deinit(&st->experts);
+    if (st->experts.slots) {
+        ahead_close(en);
+        experts_deinit(&st->experts);
+    }
     buf_free(en->dev, &st->ids);
     buf_free(en->dev, &en->rows);
     readers_close(st->readers);

@@ -3,6 +3,8 @@
  * Owns the readers, the ring and the expert cache of an engine. A model that fits has none of this (struct stream is zero) and
  * takes exec_encode. */
 #pragma once
+#include "runtime/pressure.h"
+#include "sched/ahead.h"
 #include "sched/exec.h"
 #include "sched/experts.h"
 #include "sched/ring.h"
@@ -18,6 +20,9 @@ struct stream {
     struct ring ring;
     struct expert_layer *layers; /* (n_layer) */
     struct experts experts;
+    struct ahead ahead;
+    struct pressure_watch pressure;
+    uint64_t shrink_ns, grow_ns; /* memory may be given back, taken again, from this time on */
     uint32_t *unit_of;           /* (n_tensor) place in the ring's order */
     struct buf ids;              /* (n_batch, n_used) i32: which experts the pass at hand computes */
     uint16_t *group;             /* (n_expert) those experts... */
