@@ -5,13 +5,16 @@
 
 #include "runtime/clock.h"
 
-#define PATIENCE_NS 50e6 /* what prompts may add to a step at least */
-#define MIN_CHUNK 16u    /* tokens of prompts beside streams, at least */
-#define SMOOTH 0.3       /* weight of the newest measurement */
+#define PATIENCE_NS 50e6   /* what prompts may add to a step of streams, or as long as that takes */
+#define CANCEL_NS 1000e6   /* what a step of prompts alone may take, so that cancelling is felt */
+#define MIN_CHUNK 16u      /* tokens of prompts in a step, at least */
+#define UNKNOWN_CHUNK 64u  /* before anything was measured */
+#define SMOOTH 0.3         /* weight of the newest measurement */
 
 int step_init(struct batch_step *s, struct hy_engine *en, struct err *e) {
     const struct hy_info *info = hy_info(en);
-    *s = (struct batch_step){.en = en};
+    enum hy_mode mode = hy_planned(en)->mode;
+    *s = (struct batch_step){.en = en, .sweeps = mode != HY_RESIDENT && mode != HY_MAPPED};
     s->token = calloc(info->n_batch, sizeof *s->token);
     s->seq = calloc(info->n_batch, sizeof *s->seq);
     s->pos = calloc(info->n_batch, sizeof *s->pos);
@@ -59,9 +62,10 @@ static void fill_streams(struct batch_step *s, struct job *const *running, uint3
 
 static uint32_t prompt_room(const struct batch_step *s) {
     uint32_t room = hy_info(s->en)->n_batch - s->n_tok;
-    if (!s->n_stream) return room;
-    double patience = s->stream_ns > PATIENCE_NS ? s->stream_ns : PATIENCE_NS;
-    double n = s->prompt_tok_ns > 0 ? patience / s->prompt_tok_ns : MIN_CHUNK;
+    double patience = s->n_stream ? PATIENCE_NS : CANCEL_NS;
+    if (s->n_stream && s->stream_ns > patience) patience = s->stream_ns;
+    if (!s->n_stream && s->sweeps) return room;
+    double n = s->prompt_tok_ns > 0 ? patience / s->prompt_tok_ns : UNKNOWN_CHUNK;
     if (n < MIN_CHUNK) n = MIN_CHUNK;
     return n < room ? (uint32_t)n : room;
 }
@@ -89,6 +93,7 @@ static void attach(struct batch_step *s, struct job *j) {
 static uint32_t put_prompt(struct batch_step *s, struct job *j, uint32_t n) {
     uint32_t rest = rest_of(s, j), rows = hy_info(s->en)->n_logits - s->n_row;
     if (n > rest) n = rest;
+    if (n < rest && n >= HY_KV_BLOCK_TOK) n -= (j->n_tok - rest + n) % HY_KV_BLOCK_TOK; /* others may share whole blocks */
     if (j->r.pool == BATCH_EMBED_MEAN && n > rows) n = rows;
     if (n == rest && !rows) n--;
     if (n) put(s, j, n);

@@ -1,7 +1,7 @@
 /* The next step of the batcher: which running requests get how many tokens in it. Private to sched/.
  *
  * Rows of streams come first. The rest is for prompts: beside streams no more than takes about as long as the streams' own step
- * (measured), so that a token never waits for a whole prompt. Of the room for prompts the oldest gets at least half; what is left goes to
+ * (measured), so that a token never waits for a whole prompt; alone about a second's worth, or all there is when weights stream. Of the room for prompts the oldest gets at least half; what is left goes to
  * those that end soonest. A prompt whose next block an older one is computing waits for it. One thread. */
 #pragma once
 #include "sched/batch_job.h"
@@ -14,6 +14,7 @@ struct batch_step {
     struct job **row_job;  /* (n_logits) whose row it is */
     uint32_t n_tok, n_row, n_best, n_stream, n_prompt_tok;
     uint32_t turn;         /* the first stream of the next step, when not all have room */
+    bool sweeps;           /* weights stream: a step reads them once however many tokens it has */
     double stream_ns;      /* a step of streams alone, smoothed */
     double prompt_tok_ns;  /* what a prompt's token adds to a step */
 };

@@ -177,6 +177,7 @@ static int warm_up(struct hy_engine *en, struct err *e) {
     hy_seq_free(en, seq);
     en->trace = trace;
     en->routes = routes;
+    en->stream.step = en->stream.experts.step = 0;
     return rc;
 }
 

@@ -34,7 +34,7 @@ struct replay {
 
 struct replay_result {
     uint64_t n_hit;
-    double policy_ns;    /* per use, hits and misses alike; of REPLAY_HY only */
+    double policy_ns;    /* processor time per use, hits and misses alike; of REPLAY_HY only */
 };
 
 int replay_new(const struct routes *r, struct replay *out, struct err *e);

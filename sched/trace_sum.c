@@ -4,7 +4,7 @@
 
 #include "sched/experts.h"
 
-#define HIDDEN_SHARE 0.05 /* stalls below this share of the time are no bottleneck */
+#define HIDDEN_SHARE 0.10 /* stalls below this share of the time are no bottleneck */
 
 /* Spans */
 
@@ -89,8 +89,10 @@ static void split_time(struct trace_sum *s, const struct trace_event *step, uint
     s->compute_ns = trace_spans_len(b->compute, b->n_compute, a, z);
     s->stall_ns = held - s->compute_ns;
     s->other_ns = z - a - held;
+    uint64_t held_reading = trace_spans_common(b->held, b->n_held, b->read, b->n_read, a, z);
     s->io_ns = trace_spans_len(b->read, b->n_read, from, z);
     s->overlap_ns = trace_spans_common(b->compute, b->n_compute, b->read, b->n_read, a, z);
+    s->idle_stall_ns = s->stall_ns - (held_reading - s->overlap_ns);
 }
 
 /* The step in whose period t lies, (t0, t1]; NULL: none. */
@@ -147,6 +149,7 @@ void trace_sum_add(struct trace_sum *t, const struct trace_sum *s) {
     t->stall_ns += s->stall_ns;
     t->other_ns += s->other_ns;
     t->between_ns += s->between_ns;
+    t->idle_stall_ns += s->idle_stall_ns;
     t->io_ns += s->io_ns;
     t->overlap_ns += s->overlap_ns;
     t->read_bytes += s->read_bytes;
@@ -202,6 +205,6 @@ enum trace_verdict trace_sum_verdict(const struct trace_sum *s) {
     if (!s->read_bytes) return TRACE_RESIDENT;
     uint64_t own = s->other_ns + s->between_ns;
     if (own > s->compute_ns && own > s->stall_ns) return TRACE_HOST_BOUND;
-    if ((double)s->stall_ns < HIDDEN_SHARE * (double)s->time_ns || s->compute_ns > s->stall_ns) return TRACE_COMPUTE_BOUND;
-    return TRACE_DISK_BOUND;
+    if ((double)s->stall_ns < HIDDEN_SHARE * (double)s->time_ns) return TRACE_COMPUTE_BOUND;
+    return s->compute_ns > s->stall_ns ? TRACE_IN_TURN : TRACE_DISK_BOUND;
 }

@@ -21,6 +21,7 @@ struct trace_sum {
     uint64_t n_tok;
     uint64_t t0_ns, t1_ns; /* the period, of single steps */
     uint64_t time_ns, compute_ns, stall_ns, other_ns, between_ns;
+    uint64_t idle_stall_ns; /* of the stall: no reader read (it had, and the step was still to notice) */
     uint64_t io_ns;        /* at least one reader read, */
     uint64_t overlap_ns;   /* and the device computed */
     uint64_t read_bytes;   /* of pieces whose read ended in the period */
@@ -52,6 +53,7 @@ enum trace_verdict {
     TRACE_RESIDENT, /* nothing was read */
     TRACE_COMPUTE_BOUND,
     TRACE_DISK_BOUND,
+    TRACE_IN_TURN,    /* more compute than stalls, but many of both */
     TRACE_HOST_BOUND, /* neither: most of the time is the program's own */
 };
 enum trace_verdict trace_sum_verdict(const struct trace_sum *s);

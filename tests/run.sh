@@ -16,6 +16,8 @@ export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 limit_s=${HY_TEST_LIMIT:-600}
 log_dir="$build/tests/log"
 mkdir -p "$log_dir"
+export HY_CACHE_DIR="$build/tests/cache" # not the user's, and empty at the start
+rm -rf "$HY_CACHE_DIR"
 
 # macOS has no timeout(1); an alarm outlives exec, so perl does the same.
 limited() {

@@ -78,7 +78,7 @@ model=$dir/tiny.gguf
 
 works "help" --help
 holds "help is on stdout" text_on_stdout_alone
-for command in run eval tokenize inspect kernels-test bench profile; do
+for command in run eval tokenize inspect kernels-test bench profile trace; do
     works "$command --help" "$command" --help
     holds "$command --help is on stdout" text_on_stdout_alone
     refused "$command: unknown option" 2 "no-such-option" "$command" --no-such-option
@@ -95,6 +95,25 @@ done
 refused "wrong usage: two models" 2 "." run "$model" "$model" -p x
 refused "wrong usage: eval without tokens" 2 "tokens" eval "$model"
 refused "wrong usage: -p and -f" 2 "." run "$model" -p x -f "$model"
+
+# trace.
+
+experts=$dir/experts.gguf
+"$GEN" --arch qwen3moe --type Q4_K --experts 8 --experts-used 2 --seed 1 -o "$experts" || echo "FAIL generator"
+refused "trace: a file that cannot be written" 1 "cannot be written" trace "$model" -p x -o "$dir/no/such/folder.json"
+refused "trace: routes of a model without experts" 1 "no experts" trace "$model" -p x --routes "$dir/routes"
+refused "trace: replay of what is no routes file" 1 "." trace --replay "$model"
+refused "trace: too few events for a step" 1 "more events" trace "$model" --raw -p x -n 4 --ring 3 --events 16
+run trace "$model" --raw -p x -n 4 -o /dev/full
+if [ "$rc" -eq 1 ] && grep -q "/dev/full" "$err"; then ok "trace: a full disk"; else fail "trace: a full disk" "exit status $rc"; fi
+works "trace: last steps" trace "$model" --raw -p x -n 6 --ignore-eos --ring 3 --last 2 --json
+holds "trace: last steps, and no more" jq -e '.steps_before == 4 and (.each_step | length) == 2' "$out"
+works "trace: more events than it keeps" trace "$model" --raw -p x -n 12 --ignore-eos --ring 3 --events 256
+holds "trace: says what it lost" grep -q "oldest .* events" "$out"
+holds "trace: and a verdict" grep -q "^verdict" "$out"
+works "trace: routes" trace "$experts" --raw -p x -n 4 --ignore-eos --slots 4 --routes "$dir/routes"
+works "trace: replay" trace --replay "$dir/routes" --json
+holds "trace: replay of what was saved" jq -e '.steps == 4 and .experts == 8 and .experts_used == 2' "$out"
 
 # Files that are no model.
 
@@ -144,7 +163,7 @@ refused "context beyond the model's" '1|2' "context" run "$model" -p x -c 100000
 refused "prompt longer than the context" 1 "context" run "$model" --raw -c 8 -p "$(printf 'long words %.0s' 1 2 3 4 5 6 7 8 9)"
 refused "memory too small" 1 "memory" run "$model" -p x --memory 1K
 refused "a share that is too small" 1 "--memory allows" run "$model" -p x --memory 0.000001
-refused "a simulated machine that is too small" 1 "simulated machine has|--memory allows" run "$model" -p x --simulate-memory 1M
+refused "a simulated machine that is too small" 1 "the simulated machine has" run "$model" -p x --simulate-memory 1M
 for memory in auto 900M 1GiB 1gb 0.5 1.0; do
     works "--memory $memory" run "$model" --raw -p x -n 1 --memory $memory
 done
@@ -203,7 +222,7 @@ holds "profile was rewritten" grep -q "from the cache" "$out"
 works "profile --force" profile --force
 holds "profile --force measures" grep -q "kept in" "$out"
 works "profile --json" profile --json
-command -v jq >/dev/null && holds "profile --json is JSON" jq -e '.memory_bytes_per_s > 0 and (.disks | type == "array")' "$out"
+holds "profile --json tells the bandwidth" grep -q '"memory_bytes_per_s": [1-9]' "$out"
 refused "profile of a small file" 1 "too little" profile "$model"
 refused "profile of no file" 1 "no-such-file" profile "$dir/no-such-file"
 unset HOME HY_CACHE_DIR

@@ -26,6 +26,7 @@ static bool watched;
 #include <dlfcn.h>
 ssize_t pread(int fd, void *p, size_t n, off_t offset);
 ssize_t pread(int fd, void *p, size_t n, off_t offset) {
+    if (n == IO_PAGE) return real_pread(fd, p, n, offset); /* file_open tries whether direct reads work */
     uint32_t i = atomic_fetch_add(&n_read, 1);
     watched = true;
     if (i == (uint32_t)atomic_load(&fail_at)) {
@@ -139,6 +140,7 @@ static void kept_and_found(void **state) {
     OK(profile_save(&p, &support_err));
     assert_true(profile_load(&q));
     assert_memory_equal(&p, &q, sizeof p);
+    assert_true(profile_disk_complete(&q.disks[0]));
     assert_true(profile_disk_rate(&q, d.id) == 2.5e9);
 
     strcpy(p.gpu, "Apple M9");
@@ -259,6 +261,13 @@ static void quick(void **state) {
     OK(profile_quick_disk(&f, 0.1, &d, &support_err));
     assert_true(clock_ns() - t0 < 10000000000u);
     assert_true(d.best_rate > 0 && d.best_n_reader == 4 && d.best_block_bytes == 4 * MB && d.id == profile_disk_id(&f));
+    assert_false(profile_disk_complete(&d));
+    assert_true(d.passing); /* the file was just written: */
+    static struct profile p;
+    profile_put_disk(&p, &d);
+    char *text = profile_json(&p);
+    assert_null(strstr(text, "big")); /* its rate is not kept */
+    free(text);
     file_close(&f);
     support_write(support_path("small"), "x", 1);
     OK(file_open(support_path("small"), &f, &support_err));

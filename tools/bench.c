@@ -3,7 +3,7 @@
 
 #include "runtime/clock.h"
 #include "runtime/machine.h"
-#include "tools/cli.h"
+#include "tools/bench_stream.h"
 
 #define MAX_RUNS 100
 #define SHORT_PROMPT 8 /* generation starts behind this many tokens */
@@ -99,8 +99,9 @@ static void report(struct bench *b, bool json) {
 int cmd_bench(int argc, char **argv) {
     const char *model = NULL;
     struct bench b = {.n_prompt = 512, .n_gen = 64, .n_run = 3};
-    bool json = false;
+    bool json = false, stream = false;
     const struct opt opts[] = {
+        {"--stream", OPT_FLAG, &stream, NULL, "under a budget (--memory): against resident, and against what disk and processor allow", 0, 0},
         {"-p", OPT_U32, &b.n_prompt, "N", "prompt tokens (512); 0: do not measure", 0, 1 << 20},
         {"-n", OPT_U32, &b.n_gen, "N", "tokens to generate (64); 0: do not measure", 0, 1 << 20},
         {"-r", OPT_U32, &b.n_run, "N", "runs of each (3)", 1, MAX_RUNS},
@@ -115,6 +116,7 @@ int cmd_bench(int argc, char **argv) {
     if (!model) return cli_no_model();
     if (!b.n_prompt && !b.n_gen) return cli_usage_error("-p 0 and -n 0 leave nothing to measure");
     cli_catch_interrupt();
+    if (stream) return bench_stream(model, &m, b.n_prompt, b.n_gen, json);
     code = cli_open(model, &m, &(struct hy_options){0}, &b.en);
     if (code) return code;
     int rc = run_all(&b, &e);

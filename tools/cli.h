@@ -18,8 +18,10 @@ int cmd_tokenize(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_kernels_test(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_template(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_profile(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 
 enum opt_type { OPT_FLAG, OPT_U32, OPT_I32, OPT_U64, OPT_F32, OPT_STR, OPT_SIZE, OPT_MEMORY };
 

@@ -11,13 +11,16 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *about;
 } commands[] = {
+    {"serve", cmd_serve, "answer Ollama's and OpenAI's clients over HTTP"},
     {"run", cmd_run, "write text from a prompt"},
     {"eval", cmd_eval, "perplexity and logits of a text"},
     {"tokenize", cmd_tokenize, "text to token ids and back"},
+    {"template", cmd_template, "a chat template rendered by hand"},
     {"inspect", cmd_inspect, "what a model file holds"},
     {"kernels-test", cmd_kernels_test, "check every kernel against exact arithmetic"},
     {"bench", cmd_bench, "measure prompt and generation speed"},
     {"profile", cmd_profile, "measure this machine's memory and disk"},
+    {"trace", cmd_trace, "run a prompt and show where the time goes"},
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 

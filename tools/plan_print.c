@@ -111,3 +111,21 @@ void plan_say(const struct hy_plan *p) {
     if (p->kv_fell) fprintf(stderr, "; keys and values as Q8_0, because F16 would not fit");
     fputc('\n', stderr);
 }
+
+void plan_say_stream(struct hy_engine *en) {
+    struct hy_stream_stats s;
+    hy_stream_stats(en, &s);
+    if (!s.n_step) return;
+    double disk_s = (double)s.disk_ns / 1e9;
+    fprintf(stderr, "stream      %6.2f GB read in %.2f s of disk (%.2f GB/s), %.2f s compute, %.2f s waited of %.2f s in %llu steps\n", (double)s.read_bytes / 1e9,
+            disk_s, disk_s > 0 ? (double)s.read_bytes / disk_s / 1e9 : 0, (double)s.compute_ns / 1e9, (double)s.wait_ns / 1e9,
+            (double)s.step_ns / 1e9, (unsigned long long)s.n_step);
+    if (!s.n_hit && !s.n_miss) return;
+    fprintf(stderr, "experts     %6.1f %% were there; %llu misses, %llu evicted; %llu read on a guess, %llu of them chosen\n",
+            100.0 * (double)s.n_hit / (double)(s.n_hit + s.n_miss), (unsigned long long)s.n_miss, (unsigned long long)s.n_evict,
+            (unsigned long long)s.n_guess, (unsigned long long)s.n_useful);
+    for (int i = 0; i < 4 && s.predictor[i].name; i++)
+        if (s.predictor[i].n_guess)
+            fprintf(stderr, "guesses     %-8s precision %.2f, recall %.2f\n", s.predictor[i].name, (double)s.predictor[i].n_right / (double)s.predictor[i].n_guess,
+                    s.predictor[i].n_chosen ? (double)s.predictor[i].n_right / (double)s.predictor[i].n_chosen : 0);
+}

@@ -82,7 +82,8 @@ static int measure_disk(struct session *s, const char *path, bool force, struct 
     if (rc) return rc;
     uint64_t id = profile_disk_id(&f);
     file_close(&f);
-    s->disk_cached = !force && profile_disk_find(&s->p, id);
+    const struct profile_disk *known = profile_disk_find(&s->p, id);
+    s->disk_cached = !force && known && profile_disk_complete(known);
     if (s->disk_cached) return ERR_OK;
     rc = profile_measure_disk(path, &(struct profile_options){.stop = cli_interrupted}, &d, e);
     if (!rc) profile_put_disk(&s->p, &d);
@@ -93,7 +94,7 @@ static int measure(struct session *s, const char *named, bool force, struct err 
     struct model_find found;
     const char *path = choose_file(s, named, &found);
     int rc = ERR_OK;
-    s->cached = profile_load(&s->p) && !force;
+    s->cached = profile_load(&s->p) && s->p.memory_rate > 0 && !force;
     if (isatty(2) && !s->cached) fputs("measuring, about 6 s ...\n", stderr);
     if (path) rc = measure_disk(s, path, force, e);
     else s->disk_cached = s->cached;

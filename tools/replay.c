@@ -45,7 +45,8 @@ static uint32_t sizes(const struct replay *r, uint32_t *out) {
 
 static void print_text(const struct routes *routes, const struct replay *r, const struct line *lines, uint32_t n) {
     uint32_t n_key = r->shape.n_layer * r->shape.n_expert;
-    printf("%" PRIu32 " steps, %" PRIu64 " tokens, %" PRIu32 " layers, %" PRIu32 " of %" PRIu32 " experts used; %" PRIu64 " uses%s\n",
+    printf("%" PRIu32 " steps, %" PRIu64 " tokens, %" PRIu32 " layers, %" PRIu32 " of %" PRIu32
+           " experts used; %" PRIu64 " uses%s\n",
            r->n_step, routes->n_tok_total, r->shape.n_layer, r->shape.n_used, r->shape.n_expert, r->n_use,
            routes->cut_off ? "; the last step is cut off" : "");
     printf("hit rate in percent\n%8s %7s", "slots", "of all");
@@ -59,16 +60,17 @@ static void print_text(const struct routes *routes, const struct replay *r, cons
     for (uint32_t i = 0; i < n; i++) {
         enum replay_policy best = best_other(&lines[i]);
         if (lines[i].rate[REPLAY_HY] < lines[i].rate[best])
-            printf("warning: with %" PRIu32 " slots hy's policy is %.2f points below %s\n", lines[i].n_slot,
+            printf("warning: with %" PRIu32 " slots hy's policy is %.3f points below %s\n", lines[i].n_slot,
                    100 * (lines[i].rate[best] - lines[i].rate[REPLAY_HY]), replay_name(best));
     }
 }
 
 static void print_json(const struct routes *routes, const struct replay *r, const struct line *lines, uint32_t n) {
     static const char *const keys[N_REPLAY_POLICIES] = {"lru", "lfu", "decayed", "hy", "belady"};
-    printf("{\"steps\":%" PRIu32 ",\"tokens\":%" PRIu64 ",\"layers\":%" PRIu32 ",\"experts\":%" PRIu32 ",\"experts_used\":%" PRIu32
-           ",\"uses\":%" PRIu64 ",\"cut_off\":%s,\"sizes\":[",
-           r->n_step, routes->n_tok_total, r->shape.n_layer, r->shape.n_expert, r->shape.n_used, r->n_use, routes->cut_off ? "true" : "false");
+    printf("{\"steps\":%" PRIu32 ",\"tokens\":%" PRIu64 ",\"layers\":%" PRIu32 ",\"experts\":%" PRIu32
+           ",\"experts_used\":%" PRIu32 ",\"uses\":%" PRIu64 ",\"cut_off\":%s,\"sizes\":[",
+           r->n_step, routes->n_tok_total, r->shape.n_layer, r->shape.n_expert, r->shape.n_used, r->n_use,
+           routes->cut_off ? "true" : "false");
     for (uint32_t i = 0; i < n; i++) {
         printf("%s{\"slots\":%" PRIu32, i ? "," : "", lines[i].n_slot);
         for (int p = 0; p < N_REPLAY_POLICIES; p++) printf(",\"%s\":%.6f", keys[p], lines[i].rate[p]);

@@ -7,9 +7,11 @@
 #include "models/sampler.h"
 #include "models/tokenizer/detok.h"
 #include "runtime/clock.h"
-#include "tools/cli.h"
+#include "tools/plan_print.h"
+#include "tools/run.h"
 
 struct run {
+    const struct run_hooks *hooks;
     struct hy_engine *en;
     const struct tokenizer *tok;
     struct sampler *sampler;
@@ -31,6 +33,7 @@ struct run_args {
 };
 
 static bool emit(struct run *r, struct token_bytes b) {
+    if (r->hooks->text) return b.len == 0 || r->hooks->text(r->hooks->ctx, b.p, b.len);
     return (b.len == 0 || cli_write(b.p, b.len)) && cli_flush();
 }
 
@@ -69,7 +72,7 @@ static int generate(struct run *r, float *logits) {
         if (hy_feed(r->en, r->seq, &id, 1, r->n_best, &logits, NULL, NULL, &e)) return cli_fail(&e);
     }
     r->gen_s = (double)(clock_ns() - t0) / 1e9;
-    bool written = emit(r, detok_flush(r->detok)) && cli_write("\n", 1) && cli_flush();
+    bool written = emit(r, detok_flush(r->detok)) && emit(r, (struct token_bytes){"\n", 1});
     return written ? code : EXIT_FAILED;
 }
 
@@ -84,6 +87,7 @@ static void print_stats(const struct run *r) {
     if (roof > 0) fprintf(stderr, ", %.0f %% of the %.2f GB/s that plain reading reaches", 100 * gb / roof, roof);
     fputc('\n', stderr);
     fprintf(stderr, "load        %6.2f s   memory plan %.2f GB   %s\n", i->load_s, (double)(i->weights_bytes + i->kv_bytes + i->work_bytes) / 1e9, i->device);
+    plan_say_stream(r->en);
     fprintf(stderr, "logits      %016llx (xxh3 of the last row)\n", (unsigned long long)r->logits_hash);
 }
 
@@ -140,16 +144,16 @@ static int run_model(struct run *r, const struct run_args *a) {
     return code;
 }
 
-int cmd_run(int argc, char **argv) {
-    struct run_args a = {.sampling = sampler_defaults()};
-    struct sampler_params *s = &a.sampling;
-    s->seed = clock_ns();
-    const struct opt opts[] = {
-        {"-p", OPT_STR, &a.text, "TEXT", "the prompt", 0, 0},
-        {"-f", OPT_STR, &a.file, "FILE", "a file with the prompt (neither -p nor -f: standard input)", 0, 0},
-        {"-n", OPT_U32, &a.n_most, "N", "write at most N tokens (until the model ends)", 1, UINT32_MAX},
-        {"--raw", OPT_FLAG, &a.raw, NULL, "the prompt as it is, with no chat template", 0, 0},
-        {"--ignore-eos", OPT_FLAG, &a.ignore_end, NULL, "go on when the model ends its text", 0, 0},
+#define N_OPTS 16
+
+static void run_opts(struct run_args *a, struct opt out[N_OPTS]) {
+    struct sampler_params *s = &a->sampling;
+    const struct opt opts[N_OPTS] = {
+        {"-p", OPT_STR, &a->text, "TEXT", "the prompt", 0, 0},
+        {"-f", OPT_STR, &a->file, "FILE", "a file with the prompt (neither -p nor -f: standard input)", 0, 0},
+        {"-n", OPT_U32, &a->n_most, "N", a->n_most ? "write at most N tokens (32)" : "write at most N tokens (until the model ends)", 1, UINT32_MAX},
+        {"--raw", OPT_FLAG, &a->raw, NULL, "the prompt as it is, with no chat template", 0, 0},
+        {"--ignore-eos", OPT_FLAG, &a->ignore_end, NULL, "go on when the model ends its text", 0, 0},
         {"--temp", OPT_F32, &s->temperature, "X", "temperature; 0 takes the likeliest token (0.8)", 0, 100},
         {"--top-k", OPT_U32, &s->top_k, "N", "of the N likeliest tokens; 0: all (40)", 0, UINT32_MAX},
         {"--top-p", OPT_F32, &s->top_p, "X", "of the likeliest that together have this probability (0.95)", 0, 1},
@@ -160,23 +164,48 @@ int cmd_run(int argc, char **argv) {
         {"--presence-penalty", OPT_F32, &s->presence_penalty, "X", "once per recent token (0)", -100, 100},
         {"--frequency-penalty", OPT_F32, &s->frequency_penalty, "X", "per time a token is recent (0)", -100, 100},
         {"--seed", OPT_U64, &s->seed, "N", "same seed, same text (from the clock)", 0, 0},
-        {"--stats", OPT_FLAG, &a.stats, NULL, "speed, memory and a hash of the last logits, on stderr", 0, 0},
+        {"--stats", OPT_FLAG, &a->stats, NULL, "speed, memory and a hash of the last logits, on stderr", 0, 0},
     };
-    const struct command c = {.name = "run", .usage = "[MODEL] [-p TEXT | -f FILE | stdin] [options]", .about = "Writes text that continues a prompt.",
-                              .opts = opts, .n_opt = sizeof opts / sizeof opts[0], .model_options = true, .positional = &a.model, .n_positional = 1};
+    memcpy(out, opts, sizeof opts);
+}
+
+static int open_and_run(struct run *r, const struct run_args *a, const struct model_options *m) {
+    const struct run_hooks *h = r->hooks;
+    struct hy_options base = {0};
+    struct err e;
+    if (h->open && h->open(h->ctx, &base, &e)) return cli_fail(&e);
+    int code = cli_open(a->model, m, &base, &r->en);
+    if (!code && h->opened && h->opened(h->ctx, r->en, a->model, &e)) code = cli_fail(&e);
+    return code ? code : run_model(r, a);
+}
+
+int run_prompt(int argc, char **argv, const struct run_hooks *hooks) {
+    struct run_args a = {.n_most = hooks->n_most, .sampling = sampler_defaults()};
+    a.sampling.seed = clock_ns();
+    struct opt opts[N_OPTS + RUN_MAX_OPTS];
+    CHECK(hooks->n_opt <= RUN_MAX_OPTS);
+    for (uint32_t i = 0; i < hooks->n_opt; i++) opts[i] = hooks->opts[i];
+    run_opts(&a, opts + hooks->n_opt);
+    const struct command c = {.name = hooks->name, .usage = hooks->usage, .about = hooks->about, .opts = opts, .n_opt = hooks->n_opt + N_OPTS,
+                              .model_options = true, .positional = &a.model, .n_positional = 1};
     struct model_options m;
     int code;
     if (!cli_parse(&c, argc, argv, &m, &code)) return code;
+    if (hooks->instead && hooks->instead(hooks->ctx, &code)) return code;
     if (!a.model) return cli_no_model();
     if (a.text && a.file) return cli_usage_error("-p and -f both name a prompt; give one of them");
     if (!a.text && !a.file && isatty(0)) return cli_usage_error("give a prompt with -p TEXT or -f FILE, or pipe it in");
     cli_catch_interrupt();
-    struct run r = {0};
-    code = cli_open(a.model, &m, &(struct hy_options){0}, &r.en);
-    if (!code) code = run_model(&r, &a);
+    struct run r = {.hooks = hooks};
+    code = open_and_run(&r, &a, &m);
     detok_free(r.detok);
     sampler_free(r.sampler);
     tokens_deinit(&r.prompt);
     hy_close(r.en);
     return code;
+}
+
+int cmd_run(int argc, char **argv) {
+    return run_prompt(argc, argv, &(struct run_hooks){.name = "run", .usage = "[MODEL] [-p TEXT | -f FILE | stdin] [options]",
+                                                      .about = "Writes text that continues a prompt."});
 }

@@ -1,0 +1,20 @@
+/* hy run, and what a command that is hy run with something around it (hy trace) adds. */
+#pragma once
+#include "tools/cli.h"
+
+#define RUN_MAX_OPTS 16u
+
+struct run_hooks {
+    const char *name, *usage, *about;
+    const struct opt *opts; /* before hy run's own, which are all there too */
+    uint32_t n_opt;
+    uint32_t n_most;        /* tokens to write when -n does not say; 0: until the model ends */
+    void *ctx;
+    bool (*instead)(void *ctx, int *exit_code);                      /* options are parsed; true: that was all there is to do */
+    int (*open)(void *ctx, struct hy_options *base, struct err *e);  /* before the model is opened */
+    int (*opened)(void *ctx, struct hy_engine *en, const char *path, struct err *e); /* before the first step */
+    bool (*text)(void *ctx, const char *p, size_t len);              /* gets the text in place of stdout */
+};
+
+/* Returns the exit code; the engine is closed. */
+int run_prompt(int argc, char **argv, const struct run_hooks *hooks);

@@ -1,0 +1,170 @@
+#include <inttypes.h>
+#include <string.h>
+#include <utf8proc.h>
+
+#include "io/reader.h"
+#include "sched/predict.h"
+#include "tools/trace_view.h"
+
+enum { PID_ENGINE = 1, PID_DISK = 2 };
+enum { TID_STEPS = 1, TID_DEVICE, TID_WAITS, TID_CACHE };
+
+/* Escapes what a page could take for markup, too. Bytes that are not UTF-8 become U+FFFD. */
+void trace_json_str(FILE *f, const char *s) {
+    size_t n = strlen(s);
+    fputc('"', f);
+    for (size_t i = 0; i < n;) {
+        utf8proc_int32_t c;
+        utf8proc_ssize_t len = utf8proc_iterate((const utf8proc_uint8_t *)s + i, (utf8proc_ssize_t)(n - i), &c);
+        if (len <= 0) fputs("\\ufffd", f);
+        else if (c < 0x20 || strchr("\"\\<>&'", (int)c) || c == 0x7f || c == 0x2028 || c == 0x2029) fprintf(f, "\\u%04x", (unsigned)c);
+        else fwrite(s + i, 1, (size_t)len, f);
+        i += len <= 0 ? 1 : (size_t)len;
+    }
+    fputc('"', f);
+}
+
+const char *trace_priority_name(uint32_t n) {
+    static const char *const names[N_READ_PRIORITIES] = {"demand", "schedule", "speculate"};
+    return n < N_READ_PRIORITIES ? names[n] : "?";
+}
+
+const char *trace_part_name(const struct trace_event *ev) {
+    static const char *const names[] = {"gate", "up", "down"};
+    return ev->part < 3 ? names[ev->part] : "?";
+}
+
+/* The sums */
+
+static void put_share(FILE *f, const char *name, double v) {
+    if (v < 0) fprintf(f, ",\"%s\":null", name);
+    else fprintf(f, ",\"%s\":%.6f", name, v);
+}
+
+static void put_sum(FILE *f, const struct trace_sum *s, double disk_rate) {
+    fprintf(f,
+            "{\"step\":%" PRIu32 ",\"steps\":%" PRIu32 ",\"tokens\":%" PRIu64 ",\"time_ns\":%" PRIu64 ",\"compute_ns\":%" PRIu64 ",\"stall_ns\":%" PRIu64
+            ",\"other_ns\":%" PRIu64 ",\"between_ns\":%" PRIu64 ",\"idle_stall_ns\":%" PRIu64 ",\"io_ns\":%" PRIu64 ",\"overlap_ns\":%" PRIu64 ",\"read_bytes\":%" PRIu64
+            ",\"hits\":%" PRIu64 ",\"misses\":%" PRIu64 ",\"evictions\":%" PRIu64 ",\"predictions\":%" PRIu64 ",\"useful\":%" PRIu64,
+            s->step, s->n_step, s->n_tok, s->time_ns, s->compute_ns, s->stall_ns, s->other_ns, s->between_ns, s->idle_stall_ns, s->io_ns, s->overlap_ns, s->read_bytes,
+            s->n_hit, s->n_miss, s->n_evict, s->n_predict, s->n_useful);
+    put_share(f, "hit_rate", trace_sum_hit_rate(s));
+    put_share(f, "precision", trace_sum_precision(s));
+    put_share(f, "recall", trace_sum_recall(s));
+    put_share(f, "disk_share", trace_sum_disk_share(s, disk_rate));
+    put_share(f, "bound_share", trace_sum_bound(s, disk_rate));
+    fputc('}', f);
+}
+
+static void put_names(FILE *f, const struct trace_view *v) {
+    fputs("{\"model\":", f);
+    trace_json_str(f, v->model);
+    fputs(",\"device\":", f);
+    trace_json_str(f, v->device);
+    fputs(",\"mode\":", f);
+    trace_json_str(f, v->mode);
+    fputs(",\"verdict\":", f);
+    trace_json_str(f, v->verdict);
+    fputs(",\"words\":", f);
+    trace_json_str(f, v->words);
+}
+
+void trace_json_sums(FILE *f, const struct trace_view *v) {
+    put_names(f, v);
+    fprintf(f, ",\"layers\":%" PRIu32 ",\"experts\":%" PRIu32 ",\"plan_bytes\":%" PRIu64 ",\"budget_bytes\":%" PRIu64 ",\"on_disk_bytes\":%" PRIu64
+            ",\"disk_rate\":%.0f,\"disk_rate_given\":%s,\"lost_events\":%" PRIu64 ",\"steps_before\":%" PRIu32 ",\"prompt\":",
+            v->n_layer, v->n_expert, v->total_bytes, v->budget_bytes, v->file_bytes, v->disk_rate, v->disk_given ? "true" : "false", v->log.lost_events,
+            v->log.n_before);
+    if (v->prompt.n_step) put_sum(f, &v->prompt, v->disk_rate);
+    else fputs("null", f);
+    fputs(",\"token\":", f);
+    if (v->gen.n_step) put_sum(f, &v->gen, v->disk_rate);
+    else fputs("null", f);
+    fputs(",\"each_layer\":[", f);
+    for (uint32_t i = 0; i < v->n_layer; i++) {
+        const struct trace_layer_sum *l = &v->layers[i];
+        fprintf(f, "%s{\"compute_ns\":%" PRIu64 ",\"stall_ns\":%" PRIu64 ",\"read_bytes\":%" PRIu64 ",\"hits\":%" PRIu64 ",\"misses\":%" PRIu64 "}",
+                i ? "," : "", l->compute_ns, l->stall_ns, l->read_bytes, l->n_hit, l->n_miss);
+    }
+    fputs("],\"each_step\":[", f);
+    for (uint32_t i = 0; i < v->log.n_step; i++) {
+        if (i) fputc(',', f);
+        put_sum(f, &v->steps[i], v->disk_rate);
+    }
+    fputs("]}\n", f);
+}
+
+/* Chrome's trace events: https://ui.perfetto.dev opens them */
+
+static void put_lane(FILE *f, int pid, int tid, const char *what, const char *name, int order) {
+    fprintf(f, "{\"ph\":\"M\",\"pid\":%d,\"tid\":%d,\"name\":\"%s_name\",\"args\":{\"name\":", pid, tid, what);
+    trace_json_str(f, name);
+    fprintf(f, "}},\n{\"ph\":\"M\",\"pid\":%d,\"tid\":%d,\"name\":\"%s_sort_index\",\"args\":{\"sort_index\":%d}},\n", pid, tid, what, order);
+}
+
+static void put_lanes(FILE *f, const struct trace_view *v) {
+    uint8_t n_lane = 0;
+    for (uint64_t i = 0; i < v->log.n; i++)
+        if (v->log.events[i].kind == TRACE_READ && v->log.events[i].lane >= n_lane) n_lane = (uint8_t)(v->log.events[i].lane + 1);
+    put_lane(f, PID_ENGINE, 0, "process", v->model, 0);
+    put_lane(f, PID_DISK, 0, "process", "disk", 1);
+    put_lane(f, PID_ENGINE, TID_STEPS, "thread", "steps", 0);
+    put_lane(f, PID_ENGINE, TID_DEVICE, "thread", v->device, 1);
+    put_lane(f, PID_ENGINE, TID_WAITS, "thread", "waits for the disk", 2);
+    put_lane(f, PID_ENGINE, TID_CACHE, "thread", "expert cache", 3);
+    for (int i = 0; i < n_lane; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "reader %d", i);
+        put_lane(f, PID_DISK, i + 1, "thread", name, i);
+    }
+}
+
+static void put_name(FILE *f, const struct trace_event *ev) {
+    switch (ev->kind) {
+    case TRACE_STEP: fprintf(f, "step %" PRIu32, ev->step); break;
+    case TRACE_COMPUTE: fprintf(f, "layer %u", ev->layer); break;
+    case TRACE_WAIT: fprintf(f, "wait, layer %u", ev->layer); break;
+    case TRACE_READ:
+        if (ev->expert == TRACE_NO_EXPERT) fprintf(f, "layer %u %s", ev->layer, trace_part_name(ev));
+        else fprintf(f, "layer %u expert %u %s", ev->layer, ev->expert, trace_part_name(ev));
+        break;
+    default: fprintf(f, "%s layer %u expert %u", trace_kind_name(ev->kind), ev->layer, ev->expert);
+    }
+}
+
+static void put_args(FILE *f, const struct trace_event *ev) {
+    fprintf(f, "\"args\":{\"step\":%" PRIu32, ev->step);
+    if (ev->kind != TRACE_STEP) fprintf(f, ",\"layer\":%u", ev->layer);
+    if (ev->kind == TRACE_STEP) fprintf(f, ",\"tokens\":%" PRIu32, ev->n);
+    if (ev->kind == TRACE_COMPUTE) fprintf(f, ",\"first_op\":%" PRIu32, ev->n);
+    if (ev->kind == TRACE_READ || ev->kind == TRACE_WAIT) fprintf(f, ",\"bytes\":%" PRIu64, ev->bytes);
+    if (ev->kind == TRACE_READ) fprintf(f, ",\"part\":\"%s\",\"priority\":\"%s\"", trace_part_name(ev), trace_priority_name(ev->n));
+    if (ev->kind > TRACE_WAIT && ev->expert != TRACE_NO_EXPERT) fprintf(f, ",\"expert\":%u", ev->expert);
+    if (ev->kind == TRACE_PREDICT && ev->n < N_PREDICTORS) fprintf(f, ",\"predictor\":\"%s\"", predict_name((enum predictor)ev->n));
+    fputc('}', f);
+}
+
+static void put_event(FILE *f, const struct trace_event *ev, uint64_t from_ns) {
+    static const int tid[N_TRACE_KINDS] = {TID_STEPS, TID_DEVICE, TID_WAITS, 0, TID_CACHE, TID_CACHE, TID_CACHE, TID_CACHE, TID_CACHE};
+    bool disk = ev->kind == TRACE_READ, instant = ev->kind > TRACE_READ;
+    fprintf(f, "{\"ph\":\"%s\",\"pid\":%d,\"tid\":%d,\"cat\":\"%s\",\"name\":\"", instant ? "i" : "X", disk ? PID_DISK : PID_ENGINE,
+            disk ? ev->lane + 1 : tid[ev->kind], trace_kind_name(ev->kind));
+    put_name(f, ev);
+    fprintf(f, "\",\"ts\":%.3f,", (double)(ev->t0_ns - from_ns) / 1e3);
+    if (instant) fputs("\"s\":\"t\",", f);
+    else fprintf(f, "\"dur\":%.3f,", (double)(ev->t1_ns - ev->t0_ns) / 1e3);
+    put_args(f, ev);
+    fputc('}', f);
+}
+
+void trace_json_events(FILE *f, const struct trace_view *v) {
+    fputs("{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n", f);
+    put_lanes(f, v);
+    for (uint64_t i = 0; i < v->log.n; i++) {
+        put_event(f, &v->log.events[i], v->log.events[0].t0_ns);
+        fputs(i + 1 < v->log.n ? ",\n" : "\n", f);
+    }
+    fputs("],\"otherData\":", f);
+    trace_json_sums(f, v);
+    fputs("}\n", f);
+}
