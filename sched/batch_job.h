@@ -8,8 +8,8 @@
 
 #include "sched/batcher.h"
 
-struct job {
-    struct job *next;
+struct batch_job {
+    struct batch_job *next;
     uint64_t id;
     struct batch_request r;
     int32_t *token;            /* (n_ctx + 1) */
@@ -27,21 +27,21 @@ struct job {
 };
 
 /* Checks a request against the engine's limits. */
-int job_new(struct hy_engine *en, const struct batch_request *r, struct job **out, struct err *e);
-void job_free(struct job *j);
+int batch_job_new(struct hy_engine *en, const struct batch_request *r, struct batch_job **out, struct err *e);
+void batch_job_free(struct batch_job *j);
 
-static inline bool job_embeds(const struct job *j) { return j->r.pool != BATCH_GENERATE; }
+static inline bool batch_job_embeds(const struct batch_job *j) { return j->r.pool != BATCH_GENERATE; }
 /* Whether the prompt is done and tokens come one by one. */
-static inline bool job_decodes(const struct job *j, uint32_t seq_len) { return j->stats.n_eval > 0 && j->n_tok - seq_len == 1; }
+static inline bool batch_job_decodes(const struct batch_job *j, uint32_t seq_len) { return j->stats.n_eval > 0 && j->n_tok - seq_len == 1; }
 /* The largest logits that the step must find for this job's row. */
-uint32_t job_n_best(const struct job *j);
+uint32_t batch_job_n_best(const struct batch_job *j);
 
 /* How a row or a step leaves a request. */
-enum job_fate { JOB_GOES_ON, JOB_STOPPED, JOB_FULL, JOB_BROKEN };
+enum batch_fate { JOB_GOES_ON, JOB_STOPPED, JOB_FULL, JOB_BROKEN };
 
 /* The next token from row `row` of the step, told to on_token. scratch has n_vocab elements. JOB_BROKEN fills e. */
-enum job_fate job_next_token(struct job *j, struct hy_engine *en, uint32_t row, float *logits, float *scratch, struct err *e);
+enum batch_fate batch_job_next_token(struct batch_job *j, struct hy_engine *en, uint32_t row, float *logits, float *scratch, struct err *e);
 /* One more row of the prompt's hidden states. */
-void job_pool(struct job *j, const float *hidden, uint32_t n_embd);
+void batch_job_pool(struct batch_job *j, const float *hidden, uint32_t n_embd);
 /* Calls on_done. */
-void job_done(struct job *j, enum batch_end end, const struct err *why, uint32_t n_embd);
+void batch_job_done(struct batch_job *j, enum batch_end end, const struct err *why, uint32_t n_embd);

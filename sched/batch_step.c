@@ -11,7 +11,7 @@
 #define UNKNOWN_CHUNK 64u  /* before anything was measured */
 #define SMOOTH 0.3         /* weight of the newest measurement */
 
-int step_init(struct batch_step *s, struct hy_engine *en, struct err *e) {
+int batch_step_init(struct batch_step *s, struct hy_engine *en, struct err *e) {
     const struct hy_info *info = hy_info(en);
     enum hy_mode mode = hy_planned(en)->mode;
     *s = (struct batch_step){.en = en, .sweeps = mode != HY_RESIDENT && mode != HY_MAPPED};
@@ -21,11 +21,11 @@ int step_init(struct batch_step *s, struct hy_engine *en, struct err *e) {
     s->want = calloc(info->n_batch, sizeof *s->want);
     s->row_job = calloc(info->n_logits, sizeof *s->row_job);
     if (s->token && s->seq && s->pos && s->want && s->row_job) return ERR_OK;
-    step_deinit(s);
+    batch_step_deinit(s);
     return err_set(e, ERR_NOMEM, "no memory for the batcher");
 }
 
-void step_deinit(struct batch_step *s) {
+void batch_step_deinit(struct batch_step *s) {
     free(s->token);
     free(s->seq);
     free(s->pos);
@@ -33,10 +33,10 @@ void step_deinit(struct batch_step *s) {
     free(s->row_job);
 }
 
-static uint32_t rest_of(const struct batch_step *s, const struct job *j) { return j->n_tok - hy_seq_len(s->en, j->seq); }
+static uint32_t rest_of(const struct batch_step *s, const struct batch_job *j) { return j->n_tok - hy_seq_len(s->en, j->seq); }
 
 /* The job's next n tokens. */
-static void put(struct batch_step *s, struct job *j, uint32_t n) {
+static void put(struct batch_step *s, struct batch_job *j, uint32_t n) {
     uint32_t len = hy_seq_len(s->en, j->seq);
     for (uint32_t i = 0; i < n; i++, s->n_tok++) {
         bool last = len + i + 1 == j->n_tok;
@@ -45,16 +45,16 @@ static void put(struct batch_step *s, struct job *j, uint32_t n) {
         s->pos[s->n_tok] = len + i;
         s->want[s->n_tok] = last || j->r.pool == BATCH_EMBED_MEAN;
         if (s->want[s->n_tok]) s->row_job[s->n_row++] = j;
-        if (last && job_n_best(j) > s->n_best) s->n_best = job_n_best(j);
+        if (last && batch_job_n_best(j) > s->n_best) s->n_best = batch_job_n_best(j);
     }
     j->n_give = n;
 }
 
-static void fill_streams(struct batch_step *s, struct job *const *running, uint32_t n) {
+static void fill_streams(struct batch_step *s, struct batch_job *const *running, uint32_t n) {
     const struct hy_info *info = hy_info(s->en);
     for (uint32_t k = 0; k < n && s->n_row < info->n_logits && s->n_tok < info->n_batch; k++) {
-        struct job *j = running[(s->turn + k) % n];
-        if (job_decodes(j, hy_seq_len(s->en, j->seq))) put(s, j, 1);
+        struct batch_job *j = running[(s->turn + k) % n];
+        if (batch_job_decodes(j, hy_seq_len(s->en, j->seq))) put(s, j, 1);
     }
     s->n_stream = s->n_tok;
     s->turn = n ? (s->turn + s->n_stream) % n : 0;
@@ -71,26 +71,27 @@ static uint32_t prompt_room(const struct batch_step *s) {
 }
 
 /* Whether an older prompt is about to compute the block that this one needs next. */
-static bool waits_for_older(const struct batch_step *s, struct job *const *running, uint32_t at) {
-    const struct job *j = running[at];
+static bool waits_for_older(const struct batch_step *s, struct batch_job *const *running, uint32_t at) {
+    const struct batch_job *j = running[at];
     uint32_t end = (hy_seq_len(s->en, j->seq) / HY_KV_BLOCK_TOK + 1) * HY_KV_BLOCK_TOK;
     if (end >= j->n_tok || j->r.pool == BATCH_EMBED_MEAN) return false;
     for (uint32_t i = 0; i < at; i++) {
-        const struct job *older = running[i];
-        if (older->n_tok >= end && hy_seq_len(s->en, older->seq) < end && !memcmp(older->token, j->token, end * sizeof *j->token)) return true;
+        const struct batch_job *older = running[i];
+        bool will = older->n_tok >= end && hy_seq_len(s->en, older->seq) < end;
+        if (will && !memcmp(older->token, j->token, end * sizeof *j->token)) return true;
     }
     return false;
 }
 
 /* A longer beginning may be in the cache by now. A mean needs all rows and takes nothing from it. */
-static void attach(struct batch_step *s, struct job *j) {
+static void attach(struct batch_step *s, struct batch_job *j) {
     if (j->r.pool == BATCH_EMBED_MEAN) return;
     uint32_t from = hy_seq_len(s->en, j->seq), to = hy_seq_attach(s->en, j->seq, j->token, j->n_tok);
     if (!j->stats.n_eval) j->stats.n_cached += to - from;
 }
 
 /* Up to n tokens of a prompt, as far as there are rows of logits. */
-static uint32_t put_prompt(struct batch_step *s, struct job *j, uint32_t n) {
+static uint32_t put_prompt(struct batch_step *s, struct batch_job *j, uint32_t n) {
     uint32_t rest = rest_of(s, j), rows = hy_info(s->en)->n_logits - s->n_row;
     if (n > rest) n = rest;
     if (n < rest && n >= HY_KV_BLOCK_TOK) n -= (j->n_tok - rest + n) % HY_KV_BLOCK_TOK; /* others may share whole blocks */
@@ -100,12 +101,12 @@ static uint32_t put_prompt(struct batch_step *s, struct job *j, uint32_t n) {
     return n;
 }
 
-static void fill_prompts(struct batch_step *s, struct job *const *running, uint32_t n) {
-    struct job *oldest = NULL;
+static void fill_prompts(struct batch_step *s, struct batch_job *const *running, uint32_t n) {
+    struct batch_job *oldest = NULL;
     uint32_t room = prompt_room(s), others;
     for (uint32_t i = 0; i < n; i++) { /* n_give UINT32_MAX: would take tokens */
-        struct job *j = running[i];
-        if (job_decodes(j, hy_seq_len(s->en, j->seq))) continue;
+        struct batch_job *j = running[i];
+        if (batch_job_decodes(j, hy_seq_len(s->en, j->seq))) continue;
         attach(s, j);
         if (waits_for_older(s, running, i)) continue;
         j->n_give = UINT32_MAX;
@@ -115,7 +116,7 @@ static void fill_prompts(struct batch_step *s, struct job *const *running, uint3
     uint32_t first = rest_of(s, oldest), half = room - room / 2;
     others = room - (first < half ? first : half);
     for (;;) {
-        struct job *soonest = NULL;
+        struct batch_job *soonest = NULL;
         for (uint32_t i = 0; i < n; i++)
             if (running[i]->n_give == UINT32_MAX && running[i] != oldest && (!soonest || rest_of(s, running[i]) < rest_of(s, soonest)))
                 soonest = running[i];
@@ -129,7 +130,7 @@ static void fill_prompts(struct batch_step *s, struct job *const *running, uint3
     put_prompt(s, oldest, room);
 }
 
-void step_fill(struct batch_step *s, struct job *const *running, uint32_t n) {
+void batch_step_fill(struct batch_step *s, struct batch_job *const *running, uint32_t n) {
     s->n_tok = s->n_row = s->n_best = 0;
     for (uint32_t i = 0; i < n; i++) running[i]->n_give = 0;
     fill_streams(s, running, n);
@@ -139,7 +140,7 @@ void step_fill(struct batch_step *s, struct job *const *running, uint32_t n) {
 
 static void smooth(double *v, double now) { *v = *v > 0 ? *v + SMOOTH * (now - *v) : now; }
 
-int step_run(struct batch_step *s, float **logits, struct err *e) {
+int batch_step_run(struct batch_step *s, float **logits, struct err *e) {
     struct hy_batch b = {s->n_tok, s->token, s->seq, s->pos, s->want, s->n_best};
     uint64_t t0 = clock_ns();
     int rc = hy_step(s->en, &b, logits, e);

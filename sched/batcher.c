@@ -23,30 +23,30 @@ struct batcher {
     pthread_mutex_t lock; /* of all below; the lists change on the thread only, but for new ones at the end of waiting */
     pthread_cond_t wake;
     bool closing;
-    struct job *waiting;  /* oldest first */
-    struct job **running; /* (n_seq) oldest first */
+    struct batch_job *waiting;  /* oldest first */
+    struct batch_job **running; /* (n_seq) oldest first */
     struct batcher_stats stats;
     uint64_t last_id;
 };
 
 /* Lists; the lock is held. */
 
-static void append_waiting(struct batcher *b, struct job *j) {
-    struct job **at = &b->waiting;
+static void append_waiting(struct batcher *b, struct batch_job *j) {
+    struct batch_job **at = &b->waiting;
     while (*at) at = &(*at)->next;
     *at = j;
     b->stats.n_waiting++;
 }
 
-static void remove_waiting(struct batcher *b, struct job *j) {
-    struct job **at = &b->waiting;
+static void remove_waiting(struct batcher *b, struct batch_job *j) {
+    struct batch_job **at = &b->waiting;
     while (*at != j) at = &(*at)->next;
     *at = j->next;
     j->next = NULL;
     b->stats.n_waiting--;
 }
 
-static bool remove_running(struct batcher *b, struct job *j) {
+static bool remove_running(struct batcher *b, struct batch_job *j) {
     uint32_t n = b->stats.n_running, i = 0;
     while (i < n && b->running[i] != j) i++;
     if (i == n) return false;
@@ -55,7 +55,7 @@ static bool remove_running(struct batcher *b, struct job *j) {
     return true;
 }
 
-static void count_end(struct batcher_stats *s, const struct job *j, enum batch_end end) {
+static void count_end(struct batcher_stats *s, const struct batch_job *j, enum batch_end end) {
     s->n_done++;
     s->n_cancelled += end == BATCH_CANCELLED;
     s->n_failed += end == BATCH_FAILED;
@@ -72,7 +72,7 @@ static void show_kv(struct batcher *b) {
 
 static void show_running(struct batcher *b) {
     for (uint32_t i = 0; i < b->stats.n_running; i++) {
-        struct job *j = b->running[i];
+        struct batch_job *j = b->running[i];
         uint32_t len = hy_seq_len(b->en, j->seq);
         j->view.running = true;
         j->view.n_cached = j->stats.n_cached;
@@ -84,31 +84,31 @@ static void show_running(struct batcher *b) {
 
 /* The thread. */
 
-static void finish(struct batcher *b, struct job *j, enum batch_end end, const struct err *why) {
+static void finish(struct batcher *b, struct batch_job *j, enum batch_end end, const struct err *why) {
     pthread_mutex_lock(&b->lock);
     if (remove_running(b, j)) hy_seq_free(b->en, j->seq);
     else remove_waiting(b, j);
     count_end(&b->stats, j, end);
     show_kv(b);
     pthread_mutex_unlock(&b->lock);
-    job_done(j, end, why, b->info->n_embd);
-    job_free(j);
+    batch_job_done(j, end, why, b->info->n_embd);
+    batch_job_free(j);
 }
 
 /* The first cancelled request, or any when all are to go. */
-static struct job *find_unwanted(struct batcher *b) {
-    struct job *found = NULL;
+static struct batch_job *find_unwanted(struct batcher *b) {
+    struct batch_job *found = NULL;
     pthread_mutex_lock(&b->lock);
     for (uint32_t i = 0; i < b->stats.n_running && !found; i++)
         if (b->closing || atomic_load(&b->running[i]->cancelled)) found = b->running[i];
-    for (struct job *j = b->waiting; j && !found; j = j->next)
+    for (struct batch_job *j = b->waiting; j && !found; j = j->next)
         if (b->closing || atomic_load(&j->cancelled)) found = j;
     pthread_mutex_unlock(&b->lock);
     return found;
 }
 
 /* Whether the blocks that are free or cached are enough for what the request will feed, and one more for each that runs. */
-static bool has_room(struct batcher *b, const struct job *j) {
+static bool has_room(struct batcher *b, const struct batch_job *j) {
     struct hy_kv_use u = hy_kv_use(b->en);
     uint32_t n = j->n_tok / HY_KV_BLOCK_TOK + 1, len = hy_seq_len(b->en, j->seq);
     uint32_t have = (len + HY_KV_BLOCK_TOK - 1) / HY_KV_BLOCK_TOK;
@@ -124,7 +124,7 @@ static bool has_room(struct batcher *b, const struct job *j) {
 static bool admit_one(struct batcher *b) {
     struct err e;
     pthread_mutex_lock(&b->lock);
-    struct job *j = b->waiting;
+    struct batch_job *j = b->waiting;
     pthread_mutex_unlock(&b->lock);
     if (!j || b->stats.n_running == b->info->n_seq) return false;
     struct hy_kv_use u = hy_kv_use(b->en);
@@ -151,7 +151,7 @@ static bool admit_one(struct batcher *b) {
 }
 
 /* Back to the head of the queue; its text is kept and will be fed again. */
-static void preempt(struct batcher *b, struct job *j) {
+static void preempt(struct batcher *b, struct batch_job *j) {
     pthread_mutex_lock(&b->lock);
     remove_running(b, j);
     hy_seq_free(b->en, j->seq);
@@ -167,7 +167,7 @@ static void preempt(struct batcher *b, struct job *j) {
 
 /* No KV block could be had: the youngest request gives up its own, or, alone, ends. */
 static void make_room(struct batcher *b, const struct err *why) {
-    struct job *youngest = b->running[b->stats.n_running - 1];
+    struct batch_job *youngest = b->running[b->stats.n_running - 1];
     if (b->stats.n_running > 1) preempt(b, youngest);
     else finish(b, youngest, youngest->stats.n_eval ? BATCH_LENGTH : BATCH_FAILED, why);
 }
@@ -180,23 +180,23 @@ static void fail_step(struct batcher *b, const struct err *why) {
 
 static void tell_prompts(struct batcher *b) {
     for (uint32_t i = 0; i < b->stats.n_running; i++) {
-        struct job *j = b->running[i];
+        struct batch_job *j = b->running[i];
         uint32_t len = hy_seq_len(b->en, j->seq);
         if (j->n_give && !j->stats.n_eval && j->r.on_prompt) j->r.on_prompt(j->r.ctx, len, j->stats.n_prompt);
     }
 }
 
 static void use_row(struct batcher *b, uint32_t row, float *logits) {
-    struct job *j = b->step.row_job[row];
+    struct batch_job *j = b->step.row_job[row];
     struct err e;
-    if (job_embeds(j)) {
-        job_pool(j, hy_hidden(b->en) + (uint64_t)row * b->info->n_embd, b->info->n_embd);
+    if (batch_job_embeds(j)) {
+        batch_job_pool(j, hy_hidden(b->en) + (uint64_t)row * b->info->n_embd, b->info->n_embd);
         bool last = row + 1 == b->step.n_row || b->step.row_job[row + 1] != j;
         if (last && hy_seq_len(b->en, j->seq) == j->n_tok) finish(b, j, BATCH_STOP, NULL);
         return;
     }
     uint32_t n_eval = j->stats.n_eval;
-    enum job_fate fate = job_next_token(j, b->en, row, logits, b->scratch, &e);
+    enum batch_fate fate = batch_job_next_token(j, b->en, row, logits, b->scratch, &e);
     b->n_new += j->stats.n_eval - n_eval;
     switch (fate) {
     case JOB_GOES_ON: break;
@@ -210,10 +210,10 @@ static void run_step(struct batcher *b) {
     struct batch_step *s = &b->step;
     struct err e;
     float *logits;
-    step_fill(s, b->running, b->stats.n_running);
+    batch_step_fill(s, b->running, b->stats.n_running);
     CHECK(s->n_tok);
     uint64_t t0 = clock_ns();
-    int rc = step_run(s, &logits, &e);
+    int rc = batch_step_run(s, &logits, &e);
     if (rc == ERR_LIMIT) {
         make_room(b, &e);
         return;
@@ -246,7 +246,7 @@ static bool wait_for_work(struct batcher *b) {
 
 static void *run_thread(void *arg) {
     struct batcher *b = arg;
-    struct job *j;
+    struct batch_job *j;
     while (wait_for_work(b)) {
         while ((j = find_unwanted(b))) finish(b, j, BATCH_CANCELLED, NULL);
         while (admit_one(b)) continue;
@@ -266,12 +266,12 @@ int batcher_new(struct hy_engine *en, const struct batcher_options *opt, struct 
     b->n_queue = opt->n_queue ? opt->n_queue : DEFAULT_QUEUE;
     b->scratch = malloc(b->info->n_vocab * sizeof *b->scratch);
     b->running = calloc(b->info->n_seq, sizeof *b->running);
-    int rc = b->scratch && b->running ? step_init(&b->step, en, e) : err_set(e, ERR_NOMEM, "no memory for the batcher");
+    int rc = b->scratch && b->running ? batch_step_init(&b->step, en, e) : err_set(e, ERR_NOMEM, "no memory for the batcher");
     pthread_mutex_init(&b->lock, NULL);
     pthread_cond_init(&b->wake, NULL);
     show_kv(b);
     if (!rc && pthread_create(&b->thread, NULL, run_thread, b)) {
-        step_deinit(&b->step);
+        batch_step_deinit(&b->step);
         rc = err_set(e, ERR_NOMEM, "the system refuses another thread");
     }
     if (rc) {
@@ -293,15 +293,15 @@ void batcher_free(struct batcher *b) {
     pthread_join(b->thread, NULL);
     pthread_cond_destroy(&b->wake);
     pthread_mutex_destroy(&b->lock);
-    step_deinit(&b->step);
+    batch_step_deinit(&b->step);
     free(b->scratch);
     free(b->running);
     free(b);
 }
 
 int batcher_submit(struct batcher *b, const struct batch_request *r, uint64_t *id, struct err *e) {
-    struct job *j = NULL;
-    int rc = job_new(b->en, r, &j, e);
+    struct batch_job *j = NULL;
+    int rc = batch_job_new(b->en, r, &j, e);
     pthread_mutex_lock(&b->lock);
     uint32_t n = b->stats.n_waiting + b->stats.n_running;
     if (!rc && (b->closing || n >= b->info->n_seq + b->n_queue))
@@ -316,7 +316,7 @@ int batcher_submit(struct batcher *b, const struct batch_request *r, uint64_t *i
         pthread_cond_signal(&b->wake);
     }
     pthread_mutex_unlock(&b->lock);
-    if (rc && j) job_free(j);
+    if (rc && j) batch_job_free(j);
     return rc;
 }
 
@@ -324,7 +324,7 @@ void batcher_cancel(struct batcher *b, uint64_t id) {
     pthread_mutex_lock(&b->lock);
     for (uint32_t i = 0; i < b->stats.n_running; i++)
         if (b->running[i]->id == id) atomic_store(&b->running[i]->cancelled, true);
-    for (struct job *j = b->waiting; j; j = j->next)
+    for (struct batch_job *j = b->waiting; j; j = j->next)
         if (j->id == id) atomic_store(&j->cancelled, true);
     pthread_mutex_unlock(&b->lock);
 }
@@ -335,7 +335,7 @@ void batcher_stats(struct batcher *b, struct batcher_stats *out) {
     pthread_mutex_unlock(&b->lock);
 }
 
-static struct batch_view view_of(const struct job *j, uint64_t now) {
+static struct batch_view view_of(const struct batch_job *j, uint64_t now) {
     struct batch_view v = j->view;
     v.age_ns = now > j->submit_ns ? now - j->submit_ns : 0;
     return v;
@@ -347,7 +347,7 @@ uint32_t batcher_list(struct batcher *b, struct batch_view *out, uint32_t cap) {
     pthread_mutex_lock(&b->lock);
     for (uint32_t i = 0; i < b->stats.n_running; i++, n++)
         if (n < cap) out[n] = view_of(b->running[i], now);
-    for (const struct job *j = b->waiting; j; j = j->next, n++)
+    for (const struct batch_job *j = b->waiting; j; j = j->next, n++)
         if (n < cap) out[n] = view_of(j, now);
     pthread_mutex_unlock(&b->lock);
     return n;

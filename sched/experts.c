@@ -7,6 +7,7 @@
 
 #define SLAB_BYTES ((uint64_t)256 << 20) /* few large buffers; also the step of shrinking under memory pressure */
 #define NO_SLOT UINT32_MAX
+#define GATE_AND_UP 2u /* parts */
 
 enum given { NOT_WANTED, WANTED, GIVEN };
 
@@ -175,15 +176,15 @@ static struct expert_slot *slot_for_demand(struct experts *x, uint32_t cls) {
     return s;
 }
 
-/* A slot for one that may be needed: of an expert that is expected again later than it. */
+/* A slot for one that may be needed: of an expert that is expected again later. */
 static struct expert_slot *slot_for_guess(struct experts *x, uint32_t key, enum expert_why why) {
     uint32_t cls = class_of(x, layer_of(x, key));
     struct expert_slot *s = empty_one(x, cls);
     if (s || why == EXPERT_WARM) return s;
     uint32_t victim = expert_policy_victim(x->policy[cls], may_go, x);
     if (victim == EXPERT_POLICY_NONE || layer_of(x, victim) == layer_of(x, key)) return NULL;
-    float wait = why == EXPERT_AHEAD ? 1 : expert_policy_wait(x->policy[cls], key);
-    return expert_policy_wait(x->policy[cls], victim) > wait ? evict(x, victim) : NULL;
+    if (why == EXPERT_AHEAD) return layer_of(x, victim) <= x->layer ? evict(x, victim) : NULL; /* whose turn is over in this step */
+    return expert_policy_wait(x->policy[cls], victim) > 1 ? evict(x, victim) : NULL; /* a guess is for this step */
 }
 
 static uint64_t part_at(const struct experts *x, const struct expert_slot *s, uint32_t layer, uint32_t expert, uint32_t part) {
@@ -207,7 +208,7 @@ static void start_read(struct experts *x, struct expert_slot *s, uint32_t key, e
     x->slot_of[key] = (uint32_t)(s - x->slots);
     expert_policy_insert(x->policy[s->cls], key);
     for (uint32_t p = 0; p < s->job.n_part; p++)
-        *(why == EXPERT_DEMAND ? &x->stats.miss_bytes : &x->stats.guess_bytes) += s->job.part[p].len;
+        *(why == EXPERT_DEMAND ? &x->stats.miss_bytes : &x->stats.ahead_bytes) += s->job.part[p].len;
     readers_submit(x->o.readers, &s->job, priority[why]);
 }
 
@@ -237,11 +238,12 @@ static void meet_want(struct experts *x, uint32_t key) {
     note(x, hit ? TRACE_HIT : TRACE_MISS, key, s ? s->why : EXPERT_DEMAND);
     x->stats.n_hit += hit;
     x->stats.n_miss += !hit;
-    if (s && !s->used && s->why == EXPERT_GUESS) {
+    if (!s) return;
+    if (!s->used && s->why == EXPERT_GUESS) {
         note(x, TRACE_USEFUL, key, 0);
         x->stats.n_useful++;
     }
-    if (!s) return;
+    for (uint32_t p = 0; p < s->job.n_part && !s->used && s->why != EXPERT_DEMAND; p++) x->stats.useful_bytes += s->job.part[p].len;
     s->used = true;
     if (s->state == EXPERT_LOADING) {
         s->why = EXPERT_DEMAND;
@@ -271,7 +273,12 @@ void experts_visit(struct experts *x, uint32_t layer, const int32_t *ids, uint32
     start_missing(x);
 }
 
-/* Gives what is ready; collects the reads that are waited for. */
+/* Gate and up are there, so its first products may begin. */
+static bool may_begin(const struct expert_slot *s) {
+    return s->state == EXPERT_READY || (s->state == EXPERT_LOADING && s->job.n_part == 3 && read_job_parts_done(&s->job) >= GATE_AND_UP);
+}
+
+/* Gives what may begin; collects the reads that are waited for. */
 static int give_ready(struct experts *x, uint16_t *out, uint32_t *n, uint32_t *n_waiting, struct err *e) {
     int rc = ERR_OK;
     *n = *n_waiting = 0;
@@ -281,7 +288,7 @@ static int give_ready(struct experts *x, uint16_t *out, uint32_t *n, uint32_t *n
         if (x->given[k] != WANTED || !s) continue;
         settle(x, s, e, &rc);
         if (s->state == EXPERT_LOADING) x->waiting[(*n_waiting)++] = &s->job;
-        if (s->state != EXPERT_READY) continue;
+        if (!may_begin(s)) continue;
         s->in_use = true;
         x->given[k] = GIVEN;
         x->n_given++;
@@ -300,9 +307,28 @@ int experts_next(struct experts *x, uint16_t *out, uint32_t *n, uint64_t *waited
         if (rc || *n) return rc;
         CHECK(n_waiting); /* the caller released what it was given, so slots were free for the rest */
         uint64_t t0 = clock_ns();
-        readers_wait_any(x->o.readers, x->waiting, n_waiting, READ_MAX_PARTS);
+        readers_wait_any(x->o.readers, x->waiting, n_waiting, GATE_AND_UP);
         *waited_ns += clock_ns() - t0;
     }
+}
+
+bool experts_incomplete(const struct experts *x, const uint16_t *experts, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++)
+        if (slot_of_key(x, key_of(x, x->layer, experts[i]))->state == EXPERT_LOADING) return true;
+    return false;
+}
+
+int experts_complete(struct experts *x, const uint16_t *experts, uint32_t n, uint64_t *waited_ns, struct err *e) {
+    uint64_t t0 = clock_ns();
+    int rc = ERR_OK;
+    for (uint32_t i = 0; i < n && !rc; i++) {
+        struct expert_slot *s = slot_of_key(x, key_of(x, x->layer, experts[i]));
+        if (s->state != EXPERT_LOADING) continue;
+        rc = readers_wait(x->o.readers, &s->job, s->job.n_part, e);
+        if (!rc) s->state = EXPERT_READY;
+    }
+    *waited_ns = clock_ns() - t0;
+    return rc;
 }
 
 void experts_release(struct experts *x) {
@@ -347,7 +373,7 @@ void experts_drop_ahead(struct experts *x, uint32_t layer) {
 
 uint64_t experts_address(const struct experts *x, uint32_t layer, uint32_t expert, uint32_t part) {
     const struct expert_slot *s = slot_of_key(x, key_of(x, layer, expert));
-    CHECK(s && s->state == EXPERT_READY && s->in_use);
+    CHECK(s && s->in_use);
     return buf_address(x->o.dev, &x->slabs[s->slab]) + part_at(x, s, layer, expert, part);
 }
 

@@ -42,7 +42,10 @@ struct expert_layer {
 };
 
 struct experts_stats {
-    uint64_t n_hit, n_miss, n_evict, n_guess, n_useful, miss_bytes, guess_bytes;
+    uint64_t n_hit, n_miss, n_evict, n_guess, n_useful;
+    uint64_t miss_bytes;  /* of experts read because they were needed, */
+    uint64_t ahead_bytes; /* of those read before that, for whatever reason, */
+    uint64_t useful_bytes; /* and of these, those that were chosen then */
 };
 
 struct experts_options {
@@ -82,9 +85,12 @@ void experts_deinit(struct experts *x); /* before the readers and the device are
 
 /* The router of `layer` chose ids (n_id, of n_tok tokens). keep_layer: further visits of this layer follow in the step. */
 void experts_visit(struct experts *x, uint32_t layer, const int32_t *ids, uint32_t n_id, uint32_t n_tok, bool keep_layer);
-/* Experts of the visit whose bytes are there and that were not given yet, into out (n_expert); waits for one when there is none.
- * 0: all were given. They are in use until experts_release. */
+/* Experts of the visit whose gate and up are there and that were not given yet, into out (n_expert); waits for one when there is
+ * none. 0: all were given. They are in use until experts_release; before their down matrix is read, experts_complete. */
 int experts_next(struct experts *x, uint16_t *out, uint32_t *n, uint64_t *waited_ns, struct err *e);
+/* Waits for the rest of given experts. Whether any is still to be waited for. */
+int experts_complete(struct experts *x, const uint16_t *experts, uint32_t n, uint64_t *waited_ns, struct err *e);
+bool experts_incomplete(const struct experts *x, const uint16_t *experts, uint32_t n);
 /* The device is done with all that was given. */
 void experts_release(struct experts *x);
 /* Whether experts_next has more to give, and needs slots that are in use. */

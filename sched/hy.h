@@ -142,7 +142,9 @@ int hy_feed(struct hy_engine *en, uint32_t seq, const int32_t *token, uint32_t n
  * least one reader read. */
 struct hy_stream_stats {
     uint64_t n_step, step_ns, wait_ns, compute_ns, disk_ns;
-    uint64_t read_bytes, guess_bytes;   /* from disk; of them ahead of demand, on a guess or to warm the cache */
+    uint64_t read_bytes;                /* from disk */
+    uint64_t needed_bytes;              /* of weights that steps needed and that were not there, whenever they were read */
+    uint64_t ahead_bytes;               /* of experts read before they were asked for, needed or not */
     uint64_t n_hit, n_miss, n_evict;    /* experts, counted once per layer and chunk of a step */
     uint64_t n_guess, n_useful;         /* experts read on a guess; of them chosen */
     uint32_t n_slot, n_slot_live;       /* of the expert cache; fewer are live under memory pressure */

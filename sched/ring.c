@@ -86,6 +86,7 @@ int ring_acquire(struct ring *r, uint32_t unit, struct ref *out, uint64_t *waite
     *waited_ns = clock_ns() - t0;
     if (rc) return rc;
     r->acquired++;
+    r->read_bytes += s->job.part[0].len;
     *out = (struct ref){&s->buf, phase_of(&r->units[unit])};
     return ERR_OK;
 }

@@ -34,6 +34,7 @@ struct ring {
     uint32_t tag;               /* reads of unit i are tagged tag + i */
     struct ring_slot *slots;
     uint64_t released, acquired, submitted; /* uses */
+    uint64_t read_bytes;        /* of uses acquired so far */
 };
 
 int ring_init(struct ring *r, struct device *dev, struct readers *readers, const struct source *units, uint32_t n_unit, uint32_t n_slot,

@@ -138,6 +138,18 @@ static void write_addresses(struct run *r, uint32_t layer, uint32_t n_group) {
     }
 }
 
+/* Before the down products: the device works on gate and up while the rest of the group arrives. */
+static int complete_group(struct run *r, uint32_t layer, uint32_t n_group, uint32_t op, struct err *e) {
+    uint64_t waited;
+    if (!experts_incomplete(&r->st->experts, r->st->group, n_group)) return ERR_OK;
+    int rc = hand_over(r, e);
+    if (!rc) rc = experts_complete(&r->st->experts, r->st->group, n_group, &waited, e);
+    if (rc) return rc;
+    add_wait(r, waited, 0, layer);
+    open_list(r, op);
+    return ERR_OK;
+}
+
 /* Experts' outputs are independent of each other, so groups of them may be computed as they arrive: an output row has the same
  * bits in whichever group it comes. Earlier groups' rows of gate and up are overwritten, those of down are not. */
 static int run_group(struct run *r, uint32_t route, uint32_t sum, uint32_t n_group, struct err *e) {
@@ -148,7 +160,11 @@ static int run_group(struct run *r, uint32_t route, uint32_t sum, uint32_t n_gro
     mask_ids(r, routed, n_id, n_group);
     open_list(r, route + 1);
     int rc = exec_lists(&r->x, o, r->n_routed, e);
-    for (uint32_t i = route + 1; i < sum && !rc; i++) rc = exec_op(&r->x, i, e);
+    for (uint32_t i = route + 1; i < sum && !rc; i++) {
+        if (r->en->p.ops[i].w.tensor == r->en->w.layers[o->layer].down_experts.tensor && weight_present(&r->en->p.ops[i].w))
+            rc = complete_group(r, o->layer, n_group, i, e);
+        if (!rc) rc = exec_op(&r->x, i, e);
+    }
     return rc;
 }
 
@@ -402,7 +418,8 @@ void hy_stream_stats(struct hy_engine *en, struct hy_stream_stats *out) {
     const struct experts_stats *xs = &st->experts.stats;
     *out = (struct hy_stream_stats){
         .n_step = st->step, .step_ns = st->stats.step_ns, .wait_ns = st->stats.wait_ns, .compute_ns = st->stats.compute_ns, .disk_ns = rs.busy_ns,
-        .read_bytes = rs.bytes[READ_DEMAND] + rs.bytes[READ_SCHEDULE] + rs.bytes[READ_SPECULATE], .guess_bytes = xs->guess_bytes,
+        .read_bytes = rs.bytes[READ_DEMAND] + rs.bytes[READ_SCHEDULE] + rs.bytes[READ_SPECULATE], .ahead_bytes = xs->ahead_bytes,
+        .needed_bytes = xs->miss_bytes + xs->useful_bytes + st->ring.read_bytes,
         .n_hit = xs->n_hit, .n_miss = xs->n_miss, .n_evict = xs->n_evict, .n_guess = xs->n_guess, .n_useful = xs->n_useful,
         .n_slot = st->experts.n_slot};
     for (uint32_t i = 0; i < st->experts.n_slot; i++) out->n_slot_live += st->experts.slabs[st->experts.slots[i].slab].host != NULL;

@@ -16,10 +16,10 @@ enum trace_kind {
     TRACE_COMPUTE,  /* a stretch of ops of one layer on the device; n: first op */
     TRACE_WAIT,     /* the step stood still for a read; bytes: of the unit it waited for */
     TRACE_READ,     /* one piece from disk; lane: the reader; n: enum read_priority */
-    TRACE_HIT,      /* an expert that was there (instant) */
-    TRACE_MISS,     /* an expert that had to be read (instant) */
+    TRACE_HIT,      /* an expert that was there (instant); n: enum expert_why it had been read */
+    TRACE_MISS,     /* an expert that had to be read (instant); n: the same of a read under way, else EXPERT_DEMAND */
     TRACE_EVICT,    /* an expert that made room (instant) */
-    TRACE_PREDICT,  /* an expert read ahead on a guess (instant); n: enum predictor */
+    TRACE_PREDICT,  /* an expert read ahead on a guess (instant) */
     TRACE_USEFUL,   /* a guess that was then used (instant) */
     N_TRACE_KINDS,
 };

@@ -112,7 +112,7 @@ static void count(struct trace_sum *s, const struct trace_event *ev) {
     case TRACE_HIT: s->n_hit++; break;
     case TRACE_MISS:
         s->n_miss++;
-        s->n_late += ev->n == EXPERT_GUESS;
+        s->n_unforeseen += ev->n == EXPERT_DEMAND;
         break;
     case TRACE_EVICT: s->n_evict++; break;
     case TRACE_PREDICT: s->n_predict++; break;
@@ -158,7 +158,7 @@ void trace_sum_add(struct trace_sum *t, const struct trace_sum *s) {
     t->n_evict += s->n_evict;
     t->n_predict += s->n_predict;
     t->n_useful += s->n_useful;
-    t->n_late += s->n_late;
+    t->n_unforeseen += s->n_unforeseen;
 }
 
 /* Ratios */
@@ -169,9 +169,8 @@ double trace_sum_hit_rate(const struct trace_sum *s) { return ratio((double)s->n
 
 double trace_sum_precision(const struct trace_sum *s) { return ratio((double)s->n_useful, (double)s->n_predict); }
 
-/* A guess that was still being read counts as a miss and as useful. */
 double trace_sum_recall(const struct trace_sum *s) {
-    return s->n_predict ? ratio((double)s->n_useful, (double)(s->n_useful + s->n_miss - s->n_late)) : -1;
+    return s->n_predict ? ratio((double)s->n_useful, (double)(s->n_useful + s->n_unforeseen)) : -1;
 }
 
 double trace_sum_disk_share(const struct trace_sum *s, double disk_rate) {

@@ -26,7 +26,7 @@ struct trace_sum {
     uint64_t overlap_ns;   /* and the device computed */
     uint64_t read_bytes;   /* of pieces whose read ended in the period */
     uint64_t n_hit, n_miss, n_evict, n_predict, n_useful;
-    uint64_t n_late;       /* misses of experts that a guess was already reading */
+    uint64_t n_unforeseen; /* misses of experts that were not being read yet */
 };
 
 /* One sum per step of the log, into out (n_step). */

@@ -15,7 +15,7 @@
 struct phase {
     uint32_t n_tok;
     double s, compute_s, wait_s, disk_s;
-    uint64_t read_bytes, guess_bytes, n_hit, n_miss;
+    uint64_t read_bytes, needed_bytes, n_hit, n_miss;
 };
 
 struct result {
@@ -40,7 +40,7 @@ static void end_phase(struct hy_engine *en, struct phase *p, const struct hy_str
     hy_stream_stats(en, &to);
     *p = (struct phase){.n_tok = n_tok, .s = (double)(clock_ns() - t0) / 1e9, .compute_s = (double)(to.compute_ns - from->compute_ns) / 1e9,
                         .wait_s = (double)(to.wait_ns - from->wait_ns) / 1e9, .disk_s = (double)(to.disk_ns - from->disk_ns) / 1e9,
-                        .read_bytes = to.read_bytes - from->read_bytes, .guess_bytes = to.guess_bytes - from->guess_bytes,
+                        .read_bytes = to.read_bytes - from->read_bytes, .needed_bytes = to.needed_bytes - from->needed_bytes,
                         .n_hit = to.n_hit - from->n_hit, .n_miss = to.n_miss - from->n_miss};
 }
 
@@ -94,7 +94,7 @@ static void measure_disk(struct bench *b) {
 }
 
 static double bound_s(const struct bench *b, const struct phase *p) {
-    double disk = b->disk_rate > 0 ? (double)p->read_bytes / b->disk_rate : 0;
+    double disk = b->disk_rate > 0 ? (double)p->needed_bytes / b->disk_rate : 0;
     return disk > p->compute_s ? disk : p->compute_s;
 }
 
@@ -104,8 +104,8 @@ static void print_phase(const struct bench *b, const char *name, const struct ph
     printf("%-10s %9.3f tok/s", name, n / p->s);
     if (resident->n_tok) printf("   resident %9.3f", n / resident->s);
     printf("   bound %9.3f (%.0f %% of it)\n", n / bound, 100 * bound / p->s);
-    printf("           %9.3f GB read (%.3f ahead of demand), disk busy %.2f s, compute %.2f s, waited %.2f s of %.2f s", (double)p->read_bytes / 1e9,
-           (double)p->guess_bytes / 1e9, p->disk_s, p->compute_s, p->wait_s, p->s);
+    printf("           %9.3f GB needed from disk, %.3f read, disk busy %.2f s, compute %.2f s, waited %.2f s of %.2f s", (double)p->needed_bytes / 1e9,
+           (double)p->read_bytes / 1e9, p->disk_s, p->compute_s, p->wait_s, p->s);
     if (p->n_hit + p->n_miss) printf(", %.1f %% of experts were there", 100.0 * (double)p->n_hit / (double)(p->n_hit + p->n_miss));
     printf("\n");
 }
@@ -123,9 +123,9 @@ static void print_text(const struct bench *b) {
 
 static void json_phase(const struct bench *b, const char *name, const struct phase *p, const struct phase *resident) {
     printf(", \"%s\": {\"tokens\": %u, \"s\": %.4f, \"resident_s\": %.4f, \"bound_s\": %.4f, \"compute_s\": %.4f, \"wait_s\": %.4f, \"disk_s\": %.4f, "
-           "\"read_bytes\": %llu, \"guess_bytes\": %llu, \"hits\": %llu, \"misses\": %llu}",
+           "\"read_bytes\": %llu, \"needed_bytes\": %llu, \"hits\": %llu, \"misses\": %llu}",
            name, p->n_tok, p->s, resident->s, bound_s(b, p), p->compute_s, p->wait_s, p->disk_s, (unsigned long long)p->read_bytes,
-           (unsigned long long)p->guess_bytes, (unsigned long long)p->n_hit, (unsigned long long)p->n_miss);
+           (unsigned long long)p->needed_bytes, (unsigned long long)p->n_hit, (unsigned long long)p->n_miss);
 }
 
 static void print_json(const struct bench *b) {

@@ -1,5 +1,5 @@
 /* hy bench --stream: a model under a memory budget against the same model resident (where it fits), and against what the disk and the
- * processor allow: max(bytes read / disk rate, compute). */
+ * processor allow: max(bytes needed from disk / disk rate, compute). */
 #pragma once
 #include "tools/cli.h"
 
