@@ -42,7 +42,8 @@ static void lay_out_class(struct experts *x, uint32_t k) {
 static void mark_slots(struct experts *x, uint32_t slab, uint32_t n_slot) {
     for (uint32_t i = 0; i < n_slot; i++) {
         const struct expert_slot *s = &x->slots[i];
-        if (s->slab == slab) buf_mark(x->o.dev, &x->slabs[slab], s->off, x->o.fit->cls[s->cls].slot_bytes, "expert");
+        const uint64_t *at = x->part_off[s->cls], end[3] = {at[1], at[2], x->o.fit->cls[s->cls].slot_bytes};
+        for (int p = 0; p < 3 && s->slab == slab; p++) buf_mark(x->o.dev, &x->slabs[slab], s->off + at[p], end[p] - at[p], "expert");
     }
 }
 
