@@ -49,4 +49,4 @@ double bandwidth_read(struct device *dev, struct buf *b, uint64_t size_bytes) {
     return best;
 }
 
-double hy_read_bandwidth(struct hy_engine *en) { return bandwidth_read(en->dev, &en->weights, en->place.size_bytes); }
+double hy_read_bandwidth(struct hy_engine *en) { return bandwidth_read(en->dev, &en->weights[0], en->place.buf_bytes[0]); }

@@ -31,9 +31,12 @@ static int check_options(const struct hy_options *opt, const struct hparams *h, 
 }
 
 static int load_weights(struct hy_engine *en, const struct hy_options *opt, struct err *e) {
-    int rc = buf_new(en->dev, en->place.size_bytes, "the weights", &en->weights, e);
-    if (rc) return rc;
-    place_bind(&en->place, en->weights.host);
+    int rc = ERR_OK;
+    for (uint32_t i = 0; i < en->place.n_buf; i++) {
+        rc = buf_new(en->dev, en->place.buf_bytes[i], "the weights", &en->weights[i], e);
+        if (rc) return rc;
+        place_bind(&en->place, i, en->weights[i].host);
+    }
     /* A model that is small beside the free memory may stay in the page cache for the next run. */
     bool direct = en->place.size_bytes > machine_memory_available() / 2 || fit_streams(&en->fit);
     struct load_options lo = {.n_reader = N_READER, .direct = direct, .progress = opt->progress, .ctx = opt->progress_ctx};
@@ -60,7 +63,7 @@ static int place_tensors(struct hy_engine *en, struct err *e) {
     if (!en->tensor_at) return err_set(e, ERR_NOMEM, "no memory for %llu tensors", (unsigned long long)g->n_tensor);
     int rc = en->fit.mapped_bytes ? map_files(en, e) : ERR_OK;
     for (uint64_t t = 0; t < g->n_tensor && !rc; t++) {
-        if (en->fit.where[t] == FIT_RESIDENT) en->tensor_at[t] = (struct ref){&en->weights, en->place.tensor_off[t]};
+        if (en->fit.where[t] == FIT_RESIDENT) en->tensor_at[t] = (struct ref){&en->weights[en->place.tensor_buf[t]], en->place.tensor_off[t]};
         if (en->fit.where[t] == FIT_MAPPED) en->tensor_at[t] = (struct ref){&en->mapped[g->tensors[t].file], g->tensors[t].offset};
     }
     return rc;
@@ -246,9 +249,10 @@ const struct hy_plan *hy_planned(const struct hy_engine *en) { return &en->plann
 
 void hy_close(struct hy_engine *en) {
     if (!en) return;
-    struct buf *bufs[] = {&en->weights, &en->kv_pool, &en->acts, &en->attn_work, &en->expert_tables, &en->expert_lists, &en->in.buf,
+    struct buf *bufs[] = {&en->kv_pool, &en->acts, &en->attn_work, &en->expert_tables, &en->expert_lists, &en->in.buf,
                           &en->best.ids, &en->best.values, &en->best.work};
     stream_close(en);
+    for (uint32_t i = 0; en->dev && i < en->place.n_buf; i++) buf_free(en->dev, &en->weights[i]);
     for (uint32_t i = 0; en->mapped && i < en->mf->n_file; i++) buf_free(en->dev, &en->mapped[i]);
     for (size_t i = 0; en->dev && i < sizeof bufs / sizeof bufs[0]; i++) buf_free(en->dev, bufs[i]);
     device_close(en->dev);

@@ -32,7 +32,8 @@ struct hy_engine {
     struct place place;
     struct kv kv;
     bool kv_q8;
-    struct buf weights, kv_pool, acts, attn_work;
+    struct buf weights[PLACE_MAX_BUF]; /* (place.n_buf) */
+    struct buf kv_pool, acts, attn_work;
     struct buf rows;          /* (n_step) rows of the embedding, when only those are read */
     struct buf *mapped;       /* (n_file) files mapped by --ram-tier mmap */
     struct ref *tensor_at;    /* (n_tensor) where each tensor is now; of streamed ones while they are acquired */

@@ -19,6 +19,13 @@ static uint64_t gpu_hint(const struct hy_engine *en) {
     return i.working_set_bytes;
 }
 
+static uint64_t buffer_most(const struct hy_engine *en) {
+    if (device_kind(en->dev) != DEVICE_METAL) return 0;
+    struct metal_info i;
+    metal_get_info(en->dev, &i);
+    return i.max_buffer_bytes;
+}
+
 static uint64_t head_bytes(const struct model_file *mf) {
     uint64_t sum = mf->size_bytes;
     for (uint64_t i = 0; i < mf->gguf.n_tensor; i++) sum -= mf->gguf.tensors[i].size_bytes < sum ? mf->gguf.tensors[i].size_bytes : sum;
@@ -80,7 +87,7 @@ int memory_plan(struct hy_engine *en, const struct hy_options *opt, struct err *
     struct plan_request r = plan_request_of(en, opt);
     en->fit.where = arena_array(&en->arena, en->mf->gguf.n_tensor, 1); /* zeroed: all resident */
     if (!rc && !en->fit.where) rc = err_set(e, ERR_NOMEM, "no memory to place the weights");
-    if (!rc) rc = place_make(&en->mf->gguf, en->mf->files, &en->fit, &en->arena, &en->place, e);
+    if (!rc) rc = place_make(&en->mf->gguf, en->mf->files, &en->fit, buffer_most(en), &en->arena, &en->place, e);
     if (!rc) rc = transformer_record(&en->h, &en->w, r.n_ctx, en->dev, &en->arena, &en->p, e);
     if (rc) return rc;
     rc = attempt(en, opt, &r, e);
@@ -92,7 +99,7 @@ int memory_plan(struct hy_engine *en, const struct hy_options *opt, struct err *
         rc = attempt(en, opt, &r, e);
     }
     if (rc == ERR_NOMEM) return refuse(en, opt, e);
-    return rc ? rc : place_make(&en->mf->gguf, en->mf->files, &en->fit, &en->arena, &en->place, e);
+    return rc ? rc : place_make(&en->mf->gguf, en->mf->files, &en->fit, buffer_most(en), &en->arena, &en->place, e);
 }
 
 const char *hy_mode_name(enum hy_mode m) {

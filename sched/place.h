@@ -7,14 +7,22 @@
 #include "io/load.h"
 #include "sched/fit.h"
 
+#define PLACE_MAX_BUF 64u
+
 struct place {
-    uint64_t *tensor_off;       /* (n_tensor) in the weights buffer; of resident ones */
+    uint64_t *tensor_off;       /* (n_tensor) in its buffer; of resident ones */
+    uint8_t *tensor_buf;        /* (n_tensor) which buffer */
     struct load_range *ranges;  /* file and offset and length; dst holds an offset until place_bind */
+    uint8_t *range_buf;         /* (n_range) */
     uint32_t n_range;
-    uint64_t size_bytes;        /* of the weights buffer */
+    uint64_t buf_bytes[PLACE_MAX_BUF];
+    uint32_t n_buf;
+    uint64_t size_bytes;        /* of all buffers */
 };
 
-/* Tensors that f puts elsewhere are left out. */
-int place_make(const struct gguf *g, const struct file *files, const struct fit *f, struct arena *a, struct place *p, struct err *e);
-/* Turns the ranges' offsets into addresses in the buffer. */
-void place_bind(struct place *p, unsigned char *base);
+/* Tensors that f puts elsewhere are left out. No buffer is larger than most_bytes (Metal has a limit; 0: none). ERR_LIMIT when one
+ * tensor is, or when they are too many. */
+int place_make(const struct gguf *g, const struct file *files, const struct fit *f, uint64_t most_bytes, struct arena *a, struct place *p,
+               struct err *e);
+/* Turns the offsets of buffer `buf`'s ranges into addresses. */
+void place_bind(struct place *p, uint32_t buf, unsigned char *base);

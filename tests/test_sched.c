@@ -67,13 +67,20 @@ static void place_models(void **state) {
         OK(model_file_open(models[i].n_part > 1 ? support_path(first) : path, &m, &support_err));
         assert_int_equal(m->n_file, models[i].n_part);
         struct fit fit = all_resident(&m->gguf, &a);
-        OK(place_make(&m->gguf, m->files, &fit, &a, &p, &support_err));
+        OK(place_make(&m->gguf, m->files, &fit, 0, &a, &p, &support_err));
         assert_in_range(p.n_range, models[i].n_part, m->gguf.n_tensor);
         if (i == 0) assert_int_equal(p.n_range, 1); /* neighbours are one read */
         if (i == 3) assert_int_equal(p.n_range, m->gguf.n_tensor);
         check_places(&m->gguf, &p);
-        place_bind(&p, (unsigned char *)IO_PAGE);
+        place_bind(&p, 0, (unsigned char *)IO_PAGE);
         assert_int_equal((uintptr_t)p.ranges[0].dst, IO_PAGE + p.ranges[0].offset % IO_PAGE);
+        uint64_t most = p.size_bytes / 3; /* several buffers, none too large */
+        OK(place_make(&m->gguf, m->files, &fit, most, &a, &p, &support_err));
+        assert_in_range(p.n_buf, 3, 8);
+        for (uint32_t k = 0; k < p.n_buf; k++) assert_true(p.buf_bytes[k] <= most);
+        for (uint64_t t = 0; t < m->gguf.n_tensor; t++)
+            assert_true(p.tensor_off[t] + m->gguf.tensors[t].size_bytes <= p.buf_bytes[p.tensor_buf[t]]);
+        REFUSED(place_make(&m->gguf, m->files, &fit, 1000, &a, &p, &support_err), ERR_LIMIT, "larger than this GPU's buffers");
         model_file_close(m);
         arena_deinit(&a);
     }
