@@ -69,7 +69,7 @@ TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out $(if $(filter Darwin,$(U
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 GEN := $(B)/hy-genmodel
 
-.PHONY: all bin demo test tests-bin lint bench bench-peer kernels-test darwin-check fuzz clean
+.PHONY: all bin demo test tests-bin lint bench bench-peer bench-batch kernels-test darwin-check fuzz clean
 all:
 	@sh tools/deps.sh build
 	@$(MAKE) --no-print-directory bin
@@ -77,6 +77,7 @@ bin: $(B)/hy $(GEN)
 
 $(B)/hy: $(TOOL_OBJ) $(LIB)
 	$(call SAY,LINK) $(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+$(B)/tools/trace_html.o: $(wildcard tools/trace_page*)
 $(GEN): $(B)/tools/genmodel.o $(LIB)
 	$(call SAY,LINK) $(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(LIB): $(LIB_OBJ)
@@ -95,7 +96,9 @@ $(B)/tests/%: $(B)/tests/%.o $(LIB)
 $(B)/tests/test_softexec: $(K)/tests/soft/sources.o $(K)/tests/soft/files.o $(call msl_obj,$(MSL_TEST)) # before libhy's own
 $(B)/fuzz/%: tests/fuzz/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(call SAY,LINK) $(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined $^ $(LDLIBS) -o $@
+	$(call SAY,LINK) $(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined $(filter %.c %.o,$^) $(LIB) $(LDLIBS) -o $@
+
+$(B)/tests/test_request $(B)/fuzz/fuzz_request: $(SERVE_OBJ)
 
 # Text from a tiny random model that the generator makes: noise, but through the whole engine.
 DEMO := build/models/demo.gguf
@@ -126,6 +129,11 @@ bench: all
 	@$(B)/hy kernels-test --bench
 bench-peer: all
 	@sh tests/bench_peer.sh $(B)
+BENCH_MODEL := build/models/llama-1b-Q4_K.gguf
+bench-batch: all $(B)/tests/bench_batch
+	@mkdir -p $(dir $(BENCH_MODEL))
+	@test -f $(BENCH_MODEL) || $(GEN) --arch llama --type Q4_K --size 1b -o $(BENCH_MODEL)
+	@$(B)/tests/bench_batch $(BENCH_MODEL)
 darwin-check:
 	@sh tests/darwin_check.sh
 lint:

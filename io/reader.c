@@ -157,6 +157,7 @@ static void *reader_main(void *arg) {
         pthread_mutex_unlock(&r->lock);
         int rc = file_read_pages(p.at.file, p.at.offset, p.at.dst, p.at.len, r->opt.direct, &e);
         uint64_t t1 = clock_ns();
+        if (!rc && r->opt.check) rc = r->opt.check(r->opt.ctx, &p.at, &e);
         if (r->opt.observer)
             r->opt.observer(r->opt.ctx, &(struct read_event){p.job, p.part, me->lane, p.priority, t0, t1, p.at.len});
         pthread_mutex_lock(&r->lock);

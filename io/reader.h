@@ -59,11 +59,15 @@ struct read_event {
 };
 typedef void read_observer(void *ctx, const struct read_event *ev); /* on the reader's thread, before the piece counts as done */
 
+/* Looks at a piece that was read, on the reader's thread; an error is the piece's. */
+typedef int read_check(void *ctx, const struct read_part *piece, struct err *e);
+
 struct readers_options {
     uint32_t n_reader;       /* 1..READ_MAX_READERS; 0: READ_DEFAULT_READERS */
     bool direct;             /* past the page cache, where the file system can */
     read_observer *observer; /* may be NULL */
-    void *ctx;
+    void *ctx;               /* of both */
+    read_check *check;       /* may be NULL */
 };
 
 struct readers_stats {

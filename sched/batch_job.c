@@ -150,9 +150,8 @@ enum batch_fate batch_job_next_token(struct batch_job *j, struct hy_engine *en, 
 }
 
 void batch_job_pool(struct batch_job *j, const float *hidden, uint32_t n_embd) {
-    if (j->r.pool == BATCH_EMBED_LAST) memset(j->pooled, 0, n_embd * sizeof *j->pooled);
     for (uint32_t i = 0; i < n_embd; i++) j->pooled[i] += hidden[i];
-    j->n_pooled = j->r.pool == BATCH_EMBED_LAST ? 1 : j->n_pooled + 1;
+    j->n_pooled++;
 }
 
 void batch_job_done(struct batch_job *j, enum batch_end end, const struct err *why, uint32_t n_embd) {

@@ -41,7 +41,7 @@ enum batch_fate { JOB_GOES_ON, JOB_STOPPED, JOB_FULL, JOB_BROKEN };
 
 /* The next token from row `row` of the step, told to on_token. scratch has n_vocab elements. JOB_BROKEN fills e. */
 enum batch_fate batch_job_next_token(struct batch_job *j, struct hy_engine *en, uint32_t row, float *logits, float *scratch, struct err *e);
-/* One more row of the prompt's hidden states. */
+/* One more row of hidden states; of BATCH_EMBED_LAST there is only one. */
 void batch_job_pool(struct batch_job *j, const float *hidden, uint32_t n_embd);
 /* Calls on_done. */
 void batch_job_done(struct batch_job *j, enum batch_end end, const struct err *why, uint32_t n_embd);

@@ -161,6 +161,9 @@ static void fill_info(struct hy_engine *en) {
         .n_expert_used = en->h.n_expert_used, .n_batch = pl->n_step,
         .n_logits = pl->n_logits, .n_seq = pl->n_seq, .n_kv_block = pl->n_kv_block, .n_param = n_param, .weights_bytes = en->place.size_bytes + en->fit.ring_bytes + en->fit.pool_bytes, .kv_bytes = pl->kv_bytes,
         .work_bytes = pl->work_bytes, .step_weights_bytes = en->planned.step_bytes, .load_s = load_s};
+    const struct sidecar *sc = &en->stream.sidecar;
+    if (sc->open) en->info.sidecar = sc->file.path;
+    if (*sc->note) en->info.sidecar_note = sc->note;
 }
 
 /* Metal compiles kernels when they are first used: a short and a long step make every one that later steps need, and

@@ -44,6 +44,7 @@ struct hy_options {
     uint32_t n_kv_block;       /* blocks of HY_KV_BLOCK_TOK tokens that all sequences share; 0: room for each at its full length */
     enum hy_io io;
     enum hy_tier tier;
+    const char *sidecar;       /* the file that hy optimize wrote; "off": none; NULL: the one beside the model, if it is usable */
     uint32_t n_reader;         /* threads that read streamed weights; 0: chosen */
     bool no_guesses;           /* do not read experts on a guess (to measure what guesses are worth) */
     uint32_t n_ring_slot, n_expert_slot; /* not 0: stream, with at most so many slots (to test and to measure) */
@@ -81,6 +82,8 @@ struct hy_info { /* strings live as long as the engine */
     uint64_t weights_bytes, kv_bytes, work_bytes; /* the memory plan: weights, keys and values, all else */
     uint64_t step_weights_bytes; /* weight bytes that one decoded token reads (its experts only) */
     double load_s;
+    const char *sidecar;         /* the file that streamed weights are read from; NULL: the model */
+    const char *sidecar_note;    /* why the one beside the model is not used; NULL: nothing to say */
 };
 
 /* The plan of hy_open with these options, without loading. Rates come from the profile in the cache folder, if there is one. */

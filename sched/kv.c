@@ -121,7 +121,7 @@ static void learn_end(struct kv *kv, uint32_t seq) {
 }
 
 void kv_seq_free(struct kv *kv, uint32_t seq) {
-    kv_truncate(kv, seq, kv->done[seq]);
+    CHECK(seq < kv->n_seq && kv->used[seq] && kv->done[seq] == kv->len[seq]);
     learn_end(kv, seq);
     kv_truncate(kv, seq, 0);
     kv->used[seq] = false;

@@ -55,6 +55,11 @@ static void note_read(void *ctx, const struct read_event *ev) {
     trace_add(en->trace, &t);
 }
 
+static int check_piece(void *ctx, const struct read_part *piece, struct err *e) {
+    const struct hy_engine *en = ctx;
+    return sidecar_check(&en->stream.sidecar, piece, e);
+}
+
 /* Lists */
 
 static void open_list(struct run *r, uint32_t op) {
@@ -313,7 +318,7 @@ static void end_step_of_experts(struct run *r, bool whole) {
 static int check_files(const struct hy_engine *en, struct err *e) {
     int rc = ERR_OK;
     for (uint32_t i = 0; i < en->mf->n_file && !rc; i++) rc = file_check_unchanged(&en->mf->files[i], e);
-    return rc;
+    return rc || !en->stream.sidecar.open ? rc : file_check_unchanged(&en->stream.sidecar.file, e);
 }
 
 int stream_run(struct hy_engine *en, const struct step_shape *s, struct err *e) {
@@ -350,6 +355,7 @@ static int open_ring(struct hy_engine *en, struct err *e) {
     for (uint32_t i = 0; i < f->n_ring; i++) {
         const struct gguf_tensor *t = &en->mf->gguf.tensors[f->ring_tensor[i]];
         st->units[i] = (struct source){&en->mf->files[t->file], t->offset, t->size_bytes};
+        sidecar_tensor(&st->sidecar, f->ring_tensor[i], &st->units[i]);
         st->unit_of[f->ring_tensor[i]] = i;
     }
     for (uint32_t il = 0; il < en->h.n_layer; il++) {
@@ -380,6 +386,7 @@ static int open_experts(struct hy_engine *en, bool no_guesses, struct err *e) {
             st->layers[il].part[p] = (struct source){&en->mf->files[t->file], t->offset + w[p]->offset_bytes, bytes};
             st->layers[il].stride[p] = bytes;
         }
+        sidecar_experts(&st->sidecar, il, &st->layers[il]);
     }
     int rc = buf_new(en->dev, (uint64_t)en->plan.n_batch * en->h.n_expert_used * 4, "the expert ids", &st->ids, e);
     if (rc) return rc;
@@ -399,7 +406,10 @@ static int open_rows(struct hy_engine *en, struct err *e) {
 int stream_open(struct hy_engine *en, const struct hy_options *opt, struct err *e) {
     struct stream *st = &en->stream;
     st->on = true;
-    int rc = readers_open(&(struct readers_options){opt->n_reader, opt->io == HY_IO_DIRECT, note_read, en}, &st->readers, e);
+    int rc = ERR_OK;
+    if (fit_streams(&en->fit)) rc = sidecar_open(opt->sidecar, opt->model_path, en->mf, &en->h, &en->w, &en->arena, &st->sidecar, e);
+    struct readers_options ro = {opt->n_reader, opt->io == HY_IO_DIRECT, note_read, en, check_piece};
+    if (!rc) rc = readers_open(&ro, &st->readers, e);
     if (!rc) rc = open_ring(en, e);
     if (!rc) rc = open_experts(en, opt->no_guesses, e);
     if (!rc && en->routes) {
@@ -443,4 +453,5 @@ void stream_close(struct hy_engine *en) {
     buf_free(en->dev, &st->ids);
     buf_free(en->dev, &en->rows);
     readers_close(st->readers);
+    sidecar_close(&st->sidecar);
 }

@@ -8,11 +8,13 @@
 #include "sched/exec.h"
 #include "sched/experts.h"
 #include "sched/ring.h"
+#include "sched/sidecar.h"
 
 struct hy_options;
 
 struct stream {
     bool on;
+    struct sidecar sidecar;
     struct readers *readers;
     struct source *units;        /* (n_ring) */
     uint16_t *unit_layer;        /* (n_ring) whose they are: of which layer, */

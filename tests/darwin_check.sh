@@ -25,7 +25,7 @@ check() { # source, flags
         grep -E 'error' $out/log | head -n 5
     fi
 }
-for source in runtime/*.c gguf/*.c io/*.c kernels/*.c models/*.c models/*/*.c sched/*.c tools/*.c; do
+for source in runtime/*.c gguf/*.c io/*.c kernels/*.c models/*.c models/*/*.c sched/*.c tools/*.c tools/serve/*.c; do
     [ -f "$source" ] || continue
     case $source in
     *_cpu.c)

@@ -240,6 +240,15 @@ static void kv_does_not_trust_hashes(void **state) {
     memcpy(prefix_token(p, block), other, sizeof other); /* as if its hash had collided */
     assert_int_equal(attach(&t, b, 1, 64), 0);
     kv_teardown(&t);
+
+    kv_setup(&t, 30);
+    a = new_seq(&t);
+    fill(&t, a, 1, 64);
+    p->nodes[t.table[a * t.kv.stride]].hash = p->nodes[p->root].hash; /* a beginning that collides with none at all */
+    fill(&t, a, 1, 64);
+    for (uint32_t i = 0; i < KV_BLOCK_TOK; i++) other[i] = text(1, 64 + i);
+    assert_int_equal(prefix_find(p, p->root, other), PREFIX_NONE);
+    kv_teardown(&t);
 }
 
 /* Room is made by the text that was used longest ago, its end first; nothing in use is touched. */

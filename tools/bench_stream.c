@@ -78,6 +78,7 @@ static int open_and_run(struct bench *b, const struct hy_options *o, struct resu
     struct hy_engine *en;
     int rc = hy_open(o, &en, e);
     if (rc) return rc;
+    cli_say_sidecar(en);
     b->plan = *hy_planned(en);
     rc = run(b, en, r, e);
     hy_close(en);

@@ -118,7 +118,7 @@ static void print_opts(const struct opt *opts, uint32_t n) {
     }
 }
 
-#define N_MODEL_OPTS 12
+#define N_MODEL_OPTS 13
 static void model_opts(struct model_options *m, struct opt out[N_MODEL_OPTS]) {
     const struct opt opts[N_MODEL_OPTS] = {
         {"--device", OPT_STR, &m->device, "auto|cpu|metal", "where to compute (auto)", 0, 0},
@@ -129,6 +129,7 @@ static void model_opts(struct model_options *m, struct opt out[N_MODEL_OPTS]) {
         {"--kv", OPT_STR, &m->kv, "f16|q8_0", "how keys and values are kept (f16, or q8_0 when only that fits)", 0, 0},
         {"--io", OPT_STR, &m->io, "direct|cached", "how weights that stream are read: past the page cache (direct), or through it", 0, 0},
         {"--ram-tier", OPT_STR, &m->ram_tier, "stream|mmap", "weights that do not fit: stream, or stay in the page cache", 0, 0},
+        {"--sidecar", OPT_STR, &m->sidecar, "FILE|off", "where hy optimize wrote the weights that stream (beside the model)", 0, 0},
         {"--readers", OPT_U32, &m->n_reader, "N", "threads that read weights that stream (4)", 1, 16},
         {"--ring", OPT_U32, &m->n_ring_slot, "N", "stream dense weights through at most N slots, also when they fit", 3, 4096},
         {"--slots", OPT_U32, &m->n_expert_slot, "N", "keep at most N experts in memory, also when more fit", 1, 1u << 20},
@@ -249,6 +250,7 @@ struct hy_options cli_hy_options(const char *path, const struct model_options *m
     o.io = m->io && strcmp(m->io, "cached") == 0 ? HY_IO_CACHED : HY_IO_DIRECT;
     o.tier = m->ram_tier && strcmp(m->ram_tier, "mmap") == 0 ? HY_TIER_MMAP : HY_TIER_STREAM;
     o.n_reader = m->n_reader;
+    o.sidecar = m->sidecar;
     o.n_ring_slot = m->n_ring_slot;
     o.n_expert_slot = m->n_expert_slot;
     return o;
@@ -262,7 +264,13 @@ int cli_open(const char *path, const struct model_options *m, const struct hy_op
     if (isatty(2)) fputs("\r\033[K", stderr);
     if (rc) return cli_fail(&e);
     plan_say(hy_planned(*en));
+    cli_say_sidecar(*en);
     return EXIT_OK;
+}
+
+void cli_say_sidecar(const struct hy_engine *en) {
+    const char *note = hy_info(en)->sidecar_note;
+    if (note) fprintf(stderr, "hy: %s\n", note);
 }
 
 int cli_no_model(void) {

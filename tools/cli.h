@@ -22,6 +22,7 @@ int cmd_template(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_profile(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
+int cmd_optimize(int argc, char **argv);
 
 enum opt_type { OPT_FLAG, OPT_U32, OPT_I32, OPT_U64, OPT_F32, OPT_STR, OPT_SIZE, OPT_MEMORY };
 
@@ -44,7 +45,7 @@ struct command {
 };
 
 struct model_options {
-    const char *device, *kv, *isa, *io, *ram_tier;
+    const char *device, *kv, *isa, *io, *ram_tier, *sidecar;
     uint32_t n_thread, n_ctx, n_reader, n_ring_slot, n_expert_slot;
     struct budget_request memory; /* --memory and --simulate-memory */
 };
@@ -66,6 +67,8 @@ struct hy_options cli_hy_options(const char *path, const struct model_options *m
 /* Opens the model with a progress bar (when stderr is a terminal). base holds what the command itself wants.
  * On failure prints and returns the exit code, else 0. */
 int cli_open(const char *path, const struct model_options *m, const struct hy_options *base, struct hy_engine **en);
+/* One line when the sidecar beside the model is not used. */
+void cli_say_sidecar(const struct hy_engine *en);
 /* What to say when no model was named. */
 int cli_no_model(void);
 

@@ -19,10 +19,12 @@ build)
     brew_libs="xxhash jansson libmicrohttpd pcre2 utf8proc"
     tools="cc:gcc: clang-19:clang-19:" ;;
 test)
-    why="to test hy: cmocka (unit tests), clang (fuzzers), jq and node with npm (llama.cpp as a peer)"
+    why="to test hy: cmocka (unit tests), clang (fuzzers), jq, node with npm (llama.cpp as a peer), chromium (the trace page)"
     apt_libs="libcmocka-dev libclang-rt-19-dev"
     brew_libs="cmocka"
-    tools="clang:clang: jq:jq:jq node:nodejs:node npm:npm:node" ;;
+    tools="clang:clang: jq:jq:jq node:nodejs:node npm:npm:node"
+    # Ubuntu's is a snap, which needs more than apt-get: there Chrome or Chromium is used if it is on the PATH.
+    command -v google-chrome >/dev/null 2>&1 || grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null || tools="$tools chromium:chromium:" ;;
 lint)
     why="to lint hy: shellcheck (shell scripts)"
     apt_libs=""

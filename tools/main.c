@@ -20,6 +20,7 @@ static const struct {
     {"kernels-test", cmd_kernels_test, "check every kernel against exact arithmetic"},
     {"bench", cmd_bench, "measure prompt and generation speed"},
     {"profile", cmd_profile, "measure this machine's memory and disk"},
+    {"optimize", cmd_optimize, "lay out a model's weights for streaming"},
     {"trace", cmd_trace, "run a prompt and show where the time goes"},
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])

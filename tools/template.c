@@ -41,13 +41,15 @@ static int read_request(json_t **request, struct err *e) {
     if (rc) return rc;
     *request = json_loadb(text, len, JSON_ALLOW_NUL, &at);
     free(text);
-    if (!*request) return err_set(e, ERR_FORMAT, "standard input is not JSON: line %d, column %d: %s", at.line, at.column, at.text);
+    if (!*request)
+        return err_set(e, ERR_FORMAT, "standard input is not JSON: line %d, column %d: %s", at.line, at.column,
+                       at.text);
     if (json_is_object(*request)) return ERR_OK;
     json_decref(*request);
     return err_set(e, ERR_FORMAT, "standard input must be a JSON object, such as {\"messages\": [...]}");
 }
 
-/* "now", taken out of the request: seconds since 1970, or a date such as "2026-05-04" or "2026-05-04T10:11:12", local. */
+/* "now", taken out of the request: seconds since 1970, or a local date: "2026-05-04" or "2026-05-04T10:11:12". */
 static int take_now(json_t *request, int64_t *now_s, struct err *e) {
     json_t *now = json_object_get(request, "now");
     struct tm tm = {.tm_isdst = -1};
@@ -55,9 +57,10 @@ static int take_now(json_t *request, int64_t *now_s, struct err *e) {
     *now_s = now ? (int64_t)json_number_value(now) : (int64_t)time(NULL);
     if (json_is_string(now)) {
         const char *s = json_string_value(now);
-        int n = sscanf(s, "%d-%d-%d%n%*1[T ]%d:%d:%d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &end, &tm.tm_hour, &tm.tm_min,
-                       &tm.tm_sec, &end);
-        if ((n != 3 && n != 6) || s[end]) return err_set(e, ERR_ARG, "now is '%.40s', not a date such as 2026-05-04T10:11:12", s);
+        int n = sscanf(s, "%d-%d-%d%n%*1[T ]%d:%d:%d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &end, &tm.tm_hour,
+                       &tm.tm_min, &tm.tm_sec, &end);
+        if ((n != 3 && n != 6) || s[end])
+            return err_set(e, ERR_ARG, "now is '%.40s', not a date such as 2026-05-04T10:11:12", s);
         tm.tm_year -= 1900;
         tm.tm_mon--;
         *now_s = (int64_t)mktime(&tm);
@@ -73,7 +76,8 @@ static void set_absent(json_t *vars) {
     static const char *const names[] = {"tools", "documents"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!json_object_get(vars, names[i])) json_object_set_new(vars, names[i], json_null());
-    if (!json_object_get(vars, "add_generation_prompt")) json_object_set_new(vars, "add_generation_prompt", json_false());
+    if (!json_object_get(vars, "add_generation_prompt"))
+        json_object_set_new(vars, "add_generation_prompt", json_false());
 }
 
 static int render_exact(const struct chat *c, json_t *vars, int64_t now_s, char **text, size_t *len, struct err *e) {
@@ -83,7 +87,8 @@ static int render_exact(const struct chat *c, json_t *vars, int64_t now_s, char 
 }
 
 static int render_fitted(const struct chat *c, json_t *vars, int64_t now_s, char **text, size_t *len, struct err *e) {
-    json_t *messages = json_incref(json_object_get(vars, "messages")), *tools = json_incref(json_object_get(vars, "tools"));
+    json_t *messages = json_incref(json_object_get(vars, "messages")),
+           *tools = json_incref(json_object_get(vars, "tools"));
     struct chat_request r = {.messages = messages, .tools = tools, .vars = vars, .now_s = now_s,
                              .add_generation_prompt = json_is_true(json_object_get(vars, "add_generation_prompt"))};
     json_object_del(vars, "messages"); /* what the request says of them comes fitted */

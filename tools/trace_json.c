@@ -3,7 +3,6 @@
 #include <utf8proc.h>
 
 #include "io/reader.h"
-#include "sched/predict.h"
 #include "tools/trace_view.h"
 
 enum { PID_ENGINE = 1, PID_DISK = 2 };
@@ -140,7 +139,6 @@ static void put_args(FILE *f, const struct trace_event *ev) {
     if (ev->kind == TRACE_READ || ev->kind == TRACE_WAIT) fprintf(f, ",\"bytes\":%" PRIu64, ev->bytes);
     if (ev->kind == TRACE_READ) fprintf(f, ",\"part\":\"%s\",\"priority\":\"%s\"", trace_part_name(ev), trace_priority_name(ev->n));
     if (ev->kind > TRACE_WAIT && ev->expert != TRACE_NO_EXPERT) fprintf(f, ",\"expert\":%u", ev->expert);
-    if (ev->kind == TRACE_PREDICT && ev->n < N_PREDICTORS) fprintf(f, ",\"predictor\":\"%s\"", predict_name((enum predictor)ev->n));
     fputc('}', f);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define GOOD_SHARE 0.85 /* of the disk's rate: no faster without fewer bytes */
+#define LATE_PERCENT 3  /* worth a word */
 
 static void add(struct trace_view *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void add(struct trace_view *v, const char *fmt, ...) {
@@ -44,8 +45,10 @@ static void say_disk(struct trace_view *v, const struct trace_sum *s) {
     }
     double idle = 100 - share(s->io_ns, s), slow = share(s->io_ns, s) - 100 * used;
     add(v, " It delivers %.2f of the %.2f GB/s that it can:", rate, roof);
-    if (idle >= slow) add(v, " %.0f %% of the time nothing is being read (of which the device waits %.0f %%).", idle, share(s->idle_stall_ns, s));
-    else add(v, " it is kept busy %.0f %% of the time, but reads are slower than they could be.", 100 - idle);
+    if (idle >= slow) add(v, " %.0f %% of the time nothing is being read", idle);
+    else add(v, " it is kept busy %.0f %% of the time, but reads are slower than they could be", 100 - idle);
+    double late = share(s->idle_stall_ns, s);
+    add(v, late >= LATE_PERCENT ? "; for %.0f %% the device waits although its read is over (threads that wake up late)." : ".", late);
 }
 
 static void judge(struct trace_view *v) {

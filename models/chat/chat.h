@@ -43,7 +43,14 @@ struct chat_info {
     const char *think_open, *think_close; /* around reasoning in the model's output; NULL when not thinking */
 };
 
-enum chat_think { CHAT_THINK_DEFAULT, CHAT_THINK_OFF, CHAT_THINK_ON, CHAT_THINK_LOW, CHAT_THINK_MEDIUM, CHAT_THINK_HIGH };
+enum chat_think {
+    CHAT_THINK_DEFAULT,
+    CHAT_THINK_OFF,
+    CHAT_THINK_ON,
+    CHAT_THINK_LOW,
+    CHAT_THINK_MEDIUM,
+    CHAT_THINK_HIGH
+};
 
 struct chat_request {
     const json_t *messages; /* array of objects: role, content, thinking, tool_calls, tool_name, tool_call_id... */
@@ -54,15 +61,15 @@ struct chat_request {
     int64_t now_s;          /* seconds since 1970, for templates that write the date */
 };
 
-/* The template of a model. ERR_FORMAT: it does not parse. */
+/* The template of a model; one that cannot be used is replaced by a built-in one, with a warning. */
 int chat_open(const struct gguf *g, struct chat **out, struct err *e);
-/* A template given as text; bos and eos may be NULL. */
+/* A template given as text; bos and eos may be NULL. ERR_FORMAT: it does not parse. */
 int chat_open_text(const char *source, size_t len, const char *bos, const char *eos, struct chat **out, struct err *e);
 void chat_free(struct chat *c); /* NULL is fine */
 const struct chat_info *chat_info(const struct chat *c);
 
 /* *text is NUL-terminated; the caller frees it. ERR_ARG: messages that are not what the fields above say;
- * ERR_FORMAT: the template fails or refuses; ERR_LIMIT: it does not end, or writes too much. */
+ * ERR_FORMAT: the template fails; ERR_UNSUPPORTED: it refuses; ERR_LIMIT: it does not end, or writes too much. */
 int chat_render(const struct chat *c, const struct chat_request *r, char **text, size_t *len, struct err *e);
 
 /* Whether the rendered prompt ends inside the model's reasoning (some templates open the tag themselves). */

@@ -5,6 +5,7 @@ extern int *__error(void);
 #define ENOENT 2
 #define EINTR 4
 #define EIO 5
+#define EADDRINUSE 48
 #define EAGAIN 35
 #define ENOMEM 12
 #define EACCES 13

@@ -7,6 +7,7 @@
 #define STDOUT_FILENO 1
 #define STDERR_FILENO 2
 #define R_OK 4
+#define F_OK 0
 #define X_OK 1
 long sysconf(int);
 int getpagesize(void);
@@ -15,6 +16,7 @@ ssize_t write(int, const void *, size_t);
 ssize_t pread(int, void *, size_t, off_t);
 ssize_t pwrite(int, const void *, size_t, off_t);
 int close(int);
+int gethostname(char *, size_t);
 int access(const char *, int);
 int unlink(const char *);
 int ftruncate(int, off_t);

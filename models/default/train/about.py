@@ -718,3 +718,31 @@ def _add_framed():
 
 
 _add_framed()
+
+# Ways to say the same, applied to questions in training.
+WRAPS = """{q}|{q}|{q}|{q}|{q}|{q}|{q}|{q}|Please tell me: {q}|Hi! {q}|Hello, {q}|I have a question. {q}|Quick question: {q}|One question: {q}|I wonder: {q}|Tell me, {q}|So, {q}|And {q}|Okay, {q}|
+Well, {q}|Now, {q}|hy, {q}|{q} Explain it simply.|{q} Please answer in one or two sentences.|{q} I am new to this.|{q} Thanks!|{q} I would like to know.|{q} I am curious.|{q} Be brief.|Exactly, {q}|Another question: {q}|
+Sorry, {q}|{q} In short.|Somebody asked me: {q}|Here is what I want to know: {q}|I do not get it. {q}|Say, {q}|Maybe you can tell me: {q}|By the way, {q}|First of all, {q}""".replace("\n", "").split("|")
+SAME = dict(measure="find out|determine|check|test|see", see="look at|view|watch|find out|check|examine", show="print|display|list|give|tell", command="subcommand|tool|option|program", file="model file|file", fast="quick|speedy",
+            run="start|use|execute|launch|try", model="language model|network|LLM|model file", text="output|a text|words", memory="RAM|main memory|memory", disk="SSD|drive|storage", small="little|tiny|low", large="big|huge|great",
+            larger="bigger|greater", work="function|operate|happen", use="take|apply|need", need="want|require", choose="select|pick|decide", stream="load|read", make="create|produce|get", know="tell|see", does="can|will|does",
+            explain="describe|clarify", machine="computer|laptop|system", kept="stored|held", answer="result|reply|output", speed="pace|throughput|performance", good="accurate|well trained", limit="cap|restrict|bound", server="service|endpoint",
+            programs="tools|clients|apps", chat="talk|conversation", written="made|coded|programmed", train="teach", trained="taught|made|built", data="text|material", support="run|handle|know", write="produce|generate", download="get|fetch|find")
+
+
+def reword(question, rng):
+    """The question with other words for some, now and then with a small word left out, and something around it."""
+    words = question.split(" ")
+    for i, w in enumerate(words):
+        bare = w.rstrip("?.,!")
+        if bare in SAME and rng.random() < 0.25:
+            words[i] = rng.choice(SAME[bare].split("|")) + w[len(bare):]
+    if len(words) > 4 and rng.random() < 0.12:
+        i = rng.randrange(len(words) - 1)
+        if len(words[i]) < 5:
+            del words[i]
+    q = " ".join(words)
+    wrap = rng.choice(WRAPS)
+    if not wrap.startswith("{q}") and rng.random() < 0.5 and not q.startswith("I "):
+        q = q[0].lower() + q[1:]
+    return wrap.replace("{q}", q)

@@ -1,5 +1,5 @@
 """Small talk, questions that are none of this model's business, and questions about a story just told."""
-from grammar import article, expand, pick
+from grammar import article, cap, expand, pick
 from stories import PLURAL
 from words import KINDS
 
@@ -33,23 +33,45 @@ FILL = dict(
     science="gravity, photosynthesis, quantum physics, evolution, electricity, inflation, democracy, chemistry, climate change, the internet, history, music, philosophy", body="moon, sun, earth, universe, next star",
     person="Newton, Mozart, Cleopatra, Napoleon, Einstein, Darwin, Bach, Plato, Galileo", year="1492, 1789, 1815, 1969, 2001, 1914", machine="car, bicycle, computer, washing machine, phone, radio", stock="gold, stocks, a house, a new car")
 NOUNS = [k for k in KINDS if k not in PLURAL and k[-1] not in "sxyh"]
+# Anything else that people say, sensible or not: it is to be the rule that such things are refused.
+VERBS = """open, close, send, call, play, find, count, calculate, spell, sing, fix, sort, paint, cut, cook, bake, wash, buy, sell, order, book, rent, drive, carry, move, lift, push, pull, throw,
+catch, clean, check, change, choose, compare, convert, copy, delete, download, edit, fill, fold, guess, hide, improve, join, learn, mix, name, pack, plan, plant, print, prove, rate, repair, repeat, sign,
+solve, teach, turn on, turn off, visit, wake, wear, weigh, win, measure, review, rank, invite, feed, grow, remember, explain, describe, define, list, draw, translate, summarize""".replace("\n", " ").split(", ")
+TOPIC_NOUNS = """weather, tax, law, price, price of bread, capital, city, country, election, war, peace, medicine, vitamin, virus, planet, galaxy, atom, molecule, number, equation, triangle, circle, sum, theorem,
+language, verb, grammar, alphabet, poem, novel, film, song, actor, band, team, match, goal, football, tennis, chess, game, holiday, hotel, flight, ticket, passport, road, map, car, engine, wheel, battery, lamp,
+phone, laptop, website, password, email, letter, photo, picture, colour, shirt, dress, shoe, coffee, tea, wine, water, salt, sugar, bread, cheese, egg, meat, soup, salad, dinner, breakfast, kitchen, garden, tree,
+flower, grass, dog food, cat toy, horse race, bird song, fish tank, ocean, lake, desert, island, volcano, earthquake, storm, rain, snow, wind, sun, year, month, week, day, hour, minute, birthday, wedding, job, boss,
+office, meeting, school, exam, homework, university, doctor, tooth, heart, brain, blood, bone, muscle, sleep, dream, love, money, bank, stock, gold, oil, gas, energy, bridge, tower, museum, king, queen, president,
+parliament, religion, god, history, future, past, truth, beauty, happiness, anger, fear, joke, riddle, secret, name, address, colour of the sky, speed of light, height of the tower, length of a year""".replace("\n", " ").split(", ")
+ADJECTIVES = "big, small, best, worst, largest, oldest, newest, first, last, red, green, cheap, expensive, famous, easy, hard, hot, cold, deep, high, long, short, strange, real, common, rare, healthy, dangerous".split(", ")
+LOOSE = ["[What|Which|Who|Where|When] [is|was|are|will be] the {adj} {noun}[?|?| in {country}?| of all?| in the world?| today?| for me?]", "[Why|When|How|Where] [do|did|should|can|would] [I|we|you|people|they] {verb} [a|the|my|your|this|that] {noun}?",
+         "[Can|Could|Will|Would|Should|Must|May] [you|I|we] {verb} [a|the|my|your|this] [|{adj} ]{noun}[?| for me?| today?| with me?]", "[|Please ]{verb} [me |us |][a|the|my|this] [|{adj} ]{noun}[.|!| for me.| now.|]",
+         "[Is|Was|Are|Does|Did] [the|a|my|your|this] {noun} [|a |the ]{adj}?", "[What|How] about the {noun}?", "[I|We] [want|need|like|have|love|hate|lost|bought] [a|the|my|your] [|{adj} ]{noun}[.|!|]",
+         "[How many|How much|How old|How big|How long|How far] [is|are|does|do] [the|a|my] [|{adj} ]{noun}[?| of {country}?| cost?| weigh?| take?]", "What [is|are|does|do] [the |a |]{noun} [like|mean|do|for|made of|worth]?", "{adj} {noun}", "[Do|Did|Will|Can] [the |]{noun}s [{verb}|work|help|matter|hurt]?", "[What|Which] {noun} [{verb}s|has|makes|needs|comes with] [the|a] {adj} {noun2}?", "Who [invented|discovered|made|has|wrote|painted|built] the {noun}?",
+         "Tell me [how|why|when|where] to {verb} [a|the|my] {noun}.", "Give me [a|the|your] {adj} {noun}.", "What do you [think|know|say] about [the |a |]{noun}?", "[My|Your|His|Her] {noun} is {adj}."]
 REFUSALS = ["I do not know that. I [only know|know only] little stories and hy.", "[Sorry|I am sorry], I cannot help with that. I tell short stories and answer questions about hy.",
             "That is beyond me: I am a small model that knows only stories and hy. For other questions, run a larger model with hy run.",
             "I am afraid I do not know. [Would you like to hear a story instead?|Ask me for a story, or ask me about hy.]"]
+
+NOTHING = ["test", "Test", "ok", "OK", "?", "...", "yes", "no", "Why?", "asdf", "what", "Really?", "hm", "blah blah", "1 2 3", "qwerty", "Yes please", "No.", "abc", "x", "~hmm", "~la la la"]
+OFFER = ["[Ask me for a story, or ask me about hy.|Would you like to hear a story, or to know something about hy?]", "I did not understand that. [Ask me for a story, or ask me about hy.|I know little stories and hy.]"]
 
 AGAIN = ["Another one, please.", "Another one", "Tell me another story.", "One more!", "More", "Again!", "Tell me another one.", "I want another story.", "~And now a different one, please."]
 
 
 def small_talk(rng, new=False):
     """(question, answer, kind)."""
-    sets = ((GREETINGS, HELLO, "hello"), (HOW, FINE, "how"), (THANKS, WELCOME, "thanks"), (BYES, FAREWELL, "bye"))
-    asks, answers, what = sets[int(rng.random() * 4)]
+    sets = ((GREETINGS, HELLO, "hello"), (HOW, FINE, "how"), (THANKS, WELCOME, "thanks"), (BYES, FAREWELL, "bye"), (NOTHING, OFFER, "nothing"))
+    asks, answers, what = sets[int(rng.random() * 5)]
     return pick(asks, rng, new), expand(pick(answers, rng), {}, rng), what
 
 
 def outside(rng, new=False):
     slots = {k: rng.choice(v.split(", ")) for k, v in FILL.items()}
     noun = rng.choice(NOUNS)
+    loose = {"verb": rng.choice(VERBS), "noun": rng.choice(TOPIC_NOUNS if rng.random() < 0.8 else NOUNS), "noun2": rng.choice(TOPIC_NOUNS), "adj": rng.choice(ADJECTIVES), "country": slots["country"]}
+    if not new and rng.random() < 0.6:
+        return cap(expand(pick(LOOSE, rng), loose, rng)), expand(pick(REFUSALS, rng), {}, rng), "outside"
     slots.update(noun=article(noun), nouns=noun + "s")
     return expand(pick(OUTSIDE, rng, new), slots, rng), expand(pick(REFUSALS, rng), {}, rng), "outside"
 
@@ -76,6 +98,8 @@ def follow_up(s, story, rng):
           "build": [("What did {hero} build?", "{Hero} built {a building}.")],
           "wish": [("What did {hero} find?", "{Hero} found {a thing}.")],
           "journey": [("What did {hero} want to see?", "{Hero} wanted to see {goal}."), ("Where did {hero} travel to?", "{Hero} travelled to {goal}.")],
+          "home": [("What did {hero} take along?", "{Hero} took {his} {thing}.")], "school": [("What was the word?", "The word was \"{secret}\".")],
+          "trade": [("What did {hero} want to trade?", "{Hero} wanted to trade {his} {thing}.")], "music": [("What did {hero} love?", "{Hero} loved music.")],
           "dream": [("What did {hero} bring back?", "{Hero} brought back {a thing}.")],
           "trick": [("Who did {hero} trick?", "{Hero} tricked the {villain}.")]}.get(shape, [])
     ask, answer = q[int(rng.random() * len(q))]

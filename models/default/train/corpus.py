@@ -40,11 +40,8 @@ def hy_question(rng, new=False, name=None):
     question = cap(expand(pick(t["framed" if framed else "questions"], rng, new), {}, rng))
     if question.startswith("Hy "):
         question = "h" + question[1:]
-    r = rng.random()
-    if r < 0.08:
-        question = rng.choice(["Please tell me: ", "Hi! ", "Hello, ", "I have a question. ", "Quick question: "]) + question
-    elif r < 0.12 and question.endswith("?"):
-        question = question + rng.choice([" Explain it simply.", " Please answer in one or two sentences.", " I am new to this.", " Thanks!"])
+    if not new:
+        question = about.reword(question, rng)
     if rng.random() < 0.04:
         question = question.replace(" hy", " Hy", 1)
     return question, expand(pick(t["answers"], rng), {}, rng), name
@@ -75,9 +72,9 @@ def _story_chat(parts, rng, new):
 
 
 def _talk(parts, rng, new):
-    for _ in range(rng.choice([1, 1, 1, 2, 3, 4])):
+    for _ in range(rng.choice([1, 1, 2, 3, 4, 5, 6])):
         r = rng.random()
-        make = hy_question if r < 0.70 else chat.outside if r < 0.88 else chat.small_talk
+        make = hy_question if r < 0.66 else chat.outside if r < 0.90 else chat.small_talk
         question, answer, _ = make(rng, new)
         _exchange(parts, question, answer.strip(), rng)
     if rng.random() < 0.12:
@@ -94,12 +91,12 @@ def plain(rng, new=False, n=None):
 def document(number, seed=1, new=False):
     rng = random.Random("%d/%d/%d" % (seed, number, new))
     r = rng.random()
-    if r < 0.12:
+    if r < 0.10:
         return [plain(rng, new)]
     parts = []
     if rng.random() < 0.12:
         _turn(parts, "system", pick(SYSTEM, rng))
-    if r < 0.60:
+    if r < 0.54:
         _story_chat(parts, rng, new)
     else:
         _talk(parts, rng, new)

@@ -69,7 +69,7 @@ def _expand(parts, slots, rng, out):
 def expand(template, slots, rng):
     tree = _cache.get(template)
     if tree is None:
-        tree = _cache[template] = _parse(_token.findall(template.lstrip("~")), 0, False)[0][0]
+        tree = _cache[template] = _parse(_token.findall(template), 0, False)[0][0]
     out = []
     _expand(tree, slots, rng, out)
     return "".join(out)
@@ -79,7 +79,7 @@ def pick(templates, rng, held_out=False):
     """One of the templates: for training one that is not held out, for tests one that is, if there are any."""
     usable = [t for t in templates if t.startswith("~") == held_out]
     usable = usable or [t for t in templates if not t.startswith("~")]
-    return usable[int(rng.random() * len(usable))]
+    return usable[int(rng.random() * len(usable))].lstrip("~")
 
 
 def count(template):

@@ -6,7 +6,7 @@ out=${1:?usage: make.sh OUT_FOLDER [STEPS] [ROWS] [DENSE_STEPS]}
 cd "$(dirname "$0")"
 mkdir -p "$out"
 python3 bpe.py "$out/tokenizer.json" 30000
-python3 train.py "$out" --model stories --steps "${2:-6000}" --rows "${3:-400000}"
+python3 train.py "$out" --model stories --steps "${2:-12000}" --rows "${3:-600000}"
 python3 convert.py "$out" stories "$out/stories.gguf"
-python3 train.py "$out" --model stories-dense --steps "${4:-4000}" --rows "${3:-400000}"
+python3 train.py "$out" --model stories-dense --steps "${4:-6000}" --rows "${3:-600000}"
 python3 convert.py "$out" stories-dense "$out/stories-dense.gguf"

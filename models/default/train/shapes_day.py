@@ -145,7 +145,7 @@ SHAPES["truth"] = dict(
     themes=["telling the truth", "honesty", "a lie", "saying sorry", "~owning up to a mistake"],
     whos=["who broke {a thing}", "who told a lie", "who learns to tell the truth", "~who breaks {a thing} and hides it"],
     beats=[[
-        ["One day {hero} was playing near {place1} and did not look where {he} was going.", "On {weather}, {hero} visited {friend} the {f_kind} and was left alone for a while."],
+        ["One day {hero} was playing near {place1}, by the house of {friend} the {f_kind}, and did not look where {he} was going.", "On {weather}, {hero} visited {friend} the {f_kind} and was left alone for a while."],
         ["Crash! {Friend}'s {thing} fell down and broke.", "{He} bumped into {friend}'s {thing}. It fell and broke in two.", "Before {he} knew it, {friend}'s {thing} was lying on the ground, broken."],
         ["{Hero} looked around. Nobody had seen it.", "{His} heart beat fast. What would {friend} say?", "\"Oh no,\" whispered {hero}. \"{Friend} loves that {thing}.\""],
         ["Quickly {he} hid the pieces [under a bush|behind a log|under some leaves].", "{He} pushed the pieces under a heap of leaves and {hurried} home."],

@@ -1,12 +1,13 @@
 """Stories and what one asks to get them: a cast with its places and things, a shape, and the words for both."""
 import zlib
-from grammar import article, expand, pick
+from grammar import article, cap, expand, pick
 from words import (ANIMALS, BODIES, FRIENDS, HE_KINDS, HE_NAMES, KINDS, LOOKS, PEOPLE, PLACES, SEASONS, SHE_KINDS, SHE_NAMES,
                    THING_ADJ, THINGS, TRAITS, WEATHER)
 import shapes_day
 import shapes_far
+import shapes_more
 
-SHAPES = {**shapes_day.SHAPES, **shapes_far.SHAPES}
+SHAPES = {**shapes_day.SHAPES, **shapes_far.SHAPES, **shapes_more.SHAPES}
 FEARS = ["the dark", "thunder", "deep water", "heights", "loud noises", "being alone", "strangers", "the cold wind", "narrow caves",
          "shadows", "the old bridge", "fire", "big crowds", "the night"]
 SKILLS = ["sing", "dance", "swim", "whistle", "read", "cook", "paint", "juggle", "skate", "climb", "play the flute", "draw", "tell stories",
@@ -53,16 +54,22 @@ TRAIT_LINES = ["{Hero} was [very|quite|always] {trait}: {shows}.", "{He} was {a 
                "{Hero} was {trait}, for {shows}.", "{He} was known to be {trait}.", "~What people said first of {hero} was that {he} was {trait}."]
 CLOSINGS = ["The end.", "And that is the end of the story.", "And they lived happily ever after.", "And that is how it was.", "", "", "", ""]
 
+_HELLO = "[|||||||Hi! |Hello, |Hey, |Okay, |Now |And now |So, |Well, |Please, |hy, ]"
+_STORY = "[a|a|a|a|another|one more|some] [|||||short |little |nice |small |new |funny |bedtime |long |lovely |good |sweet |fairy |sad |exciting ][story|story|story|tale|adventure]"
+_ABOUT = "[about|about|about|about|about|with|featuring|on|that is about|in which we meet]"
+_END = "[.|.|.||||!|, please.| please|, please!| for my daughter.| for my little brother.| before I go to sleep.| with a happy ending.| in a few sentences.| for children.| for bedtime.| now.]"
 ASKS = [
-    "Tell me a story about {x}.", "Tell me a story about {x}", "tell me a story about {x}", "Write a story about {x}.", "Write a [short|little|nice|small] story about {x}.",
-    "Can you tell me a story about {x}?", "Could you [write|tell] a story about {x}?", "Please tell me a [short|little|bedtime|funny|new] story about {x}.",
-    "I want to hear a story about {x}.", "I would like a story about {x}, please.", "A story about {x}, please.", "Make up a story about {x}.",
-    "Do you know a story about {x}?", "Tell a [story|tale] about {x}.", "Give me a [story|tale|bedtime story] about {x}.", "story about {x}", "a story about {x}",
-    "[Hi|Hello]! Tell me a story about {x}.", "Write me a story about {x}", "Tell me [something|a tale] about {x}.", "Invent a story about {x}.",
-    "My [son|daughter|child] wants a story about {x}.", "Once more a story, this time about {x}.", "can you write a story about {x}",
-    "Tell me a bedtime story about {x}.", "Write a short story about {x}", "Let me hear a story about {x}.", "I'd like to read a story about {x}.",
-    "~Would you be so kind as to tell a story about {x}?", "~How about a story of {x}?", "~Please make up a tale about {x}.",
-    "~We want to hear about {x}.", "~Entertain me with a story about {x}.",
+    "Tell me a story about {x}.", "Tell me a story about {x}", "Write a story about {x}.", "Write a short story about {x}.", "story about {x}", "a story about {x}",
+    _HELLO + "[tell|tell|tell|write|give|make up|invent|create|compose|read|think up|narrate] [|me |me |me |us |me and my sister |my son |my daughter |the children ]" + _STORY + " " + _ABOUT + " {x}" + _END,
+    _HELLO + "[can|could|would|will] you [please |][tell|write|make up|invent|read|give|think of] [|me |me |us ]" + _STORY + " " + _ABOUT + " {x}[?|?|?|, please?|]",
+    _HELLO + "I [want|would like|need|wish for|want to hear|would love to hear|want to read|would like to have|feel like] " + _STORY + " " + _ABOUT + " {x}" + _END,
+    "[Do you know|Have you got|Do you have|Is there|Have you heard|May I have|May I hear|Got] " + _STORY + " " + _ABOUT + " {x}[?|?|, please?]",
+    "[My|Our|Her|His] [son|daughter|child|sister|brother|grandchild|nephew|class|cat] [wants|likes|asks for|would like|wishes for|needs] " + _STORY + " " + _ABOUT + " {x}" + _END,
+    "[Let me|Let us] [hear|have|read] " + _STORY + " " + _ABOUT + " {x}" + _END, "[Tonight|Today|This time|Next|Once more,] " + _STORY + " " + _ABOUT + " {x}" + _END,
+    "[A|The] [story|tale|short story|bedtime story] [about|of|with] {x}" + _END, "[Something|Anything] [about|with] {x}" + _END, "Tell me [something|more|all] about {x} and what happened[.|]",
+    "{x}", "{x}, please.", "[And|What about|And what about|Maybe|Perhaps] {x}?", "[What|Once] [happened to|was there with] {x}?", "Do something with {x}.", "Story: {x}", "Topic: {x}",
+    "~Would you be so kind as to tell a story about {x}?", "~How about a story of {x}?", "~Please think up a yarn about {x}.",
+    "~We want to hear about {x}.", "~Entertain me with a story about {x}.", "~I am in the mood for a tale in which {x} plays a part.",
 ]
 ASKS_ANY = ["Tell me a story.", "tell me a story", "Tell me a [short|nice|little|bedtime|funny] story.", "Write a [short |]story.", "A story, please.", "Can you tell me a story?",
             "I want to hear a story.", "Please tell me a story.", "Do you know any stories?", "Tell me something nice.", "I cannot sleep. Tell me a story.",
@@ -76,6 +83,15 @@ def held_out(*what):
 
 def _choice(rng, seq):
     return seq[int(rng.random() * len(seq))]
+
+
+def _favour(rng, seq, *key, share=0.7):
+    """Mostly one of three favourites that belong to the key, the first most of all, so that the likeliest story
+    about a fox is another one than that about an owl; else anything."""
+    if rng.random() >= share or len(seq) < 4:
+        return _choice(rng, seq)
+    r, at = rng.random(), zlib.crc32("/".join(key).encode())
+    return seq[(at + (0 if r < 0.6 else 7919 if r < 0.85 else 104729)) % len(seq)]
 
 
 def _pronouns(s, prefix, she):
@@ -104,19 +120,22 @@ def _noun_phrase(rng, kind, trait):
     return kind if look == "old" and kind in ("boy", "girl", "kitten", "puppy", "lamb", "calf", "piglet", "chick", "duckling") else look + " " + kind
 
 
-def make_cast(rng, kind=None, friend=None, thing=None, name=None, she=None):
-    """All slots that shapes use. What is given stays; the rest is drawn."""
-    s = {}
+def _draw_kind(rng):
     r = rng.random()
-    kind = kind or (_unusual_kind(rng) if r < 0.15 else _choice(rng, ALL_KINDS if r < 0.5 else ANIMALS if r < 0.8 else PEOPLE))
-    she = _gender(rng, kind) if she is None else she
-    f_kind = friend or _choice(rng, FRIENDS)
-    while f_kind == kind and not friend:
+    return _unusual_kind(rng) if r < 0.25 else _choice(rng, ALL_KINDS if r < 0.5 else ANIMALS if r < 0.8 else PEOPLE)
+
+
+def make_cast(rng, kind, shape):
+    """The slots that every shape uses."""
+    s = {}
+    she = _gender(rng, kind)
+    f_kind = _favour(rng, FRIENDS, kind, shape, "friend")
+    while f_kind == kind:
         f_kind = _choice(rng, FRIENDS)
     f_she = _gender(rng, f_kind)
-    s["kind"], s["f_kind"] = kind, f_kind
-    s["hero"] = name or _choice(rng, SHE_NAMES if she else HE_NAMES)
-    s["friend"] = _choice(rng, SHE_NAMES if f_she else HE_NAMES)
+    s["kind"], s["f_kind"], s["shape"] = kind, f_kind, shape
+    s["hero"] = _favour(rng, SHE_NAMES if she else HE_NAMES, kind)
+    s["friend"] = _favour(rng, SHE_NAMES if f_she else HE_NAMES, f_kind)
     while s["friend"] == s["hero"]:
         s["friend"] = _choice(rng, SHE_NAMES if f_she else HE_NAMES)
     _pronouns(s, "", she)
@@ -125,11 +144,11 @@ def make_cast(rng, kind=None, friend=None, thing=None, name=None, she=None):
     _moves(s, rng, "f_", f_kind)
     s["went2"] = "went" if s["went"] != s["f_went"] else s["went"]
     _, homes, foods = KINDS[kind]
-    s["home"], s["food"] = _choice(rng, homes), _choice(rng, foods)
-    s["season"], s["weather"] = _choice(rng, SEASONS), _choice(rng, WEATHER)
-    s["plain"] = thing or _choice(rng, THINGS)
+    s["home"], s["food"] = _favour(rng, homes, kind), _favour(rng, foods, kind, "food")
+    s["season"], s["weather"] = _favour(rng, SEASONS, kind, shape), _favour(rng, WEATHER, kind, shape)
+    s["plain"] = _favour(rng, THINGS, kind, shape)
     s["thing"] = _choice(rng, THING_ADJ) + " " + s["plain"] if rng.random() < 0.5 and " " not in s["plain"] else s["plain"]
-    s["trait"] = _choice(rng, list(TRAITS))
+    s["trait"] = _favour(rng, list(TRAITS), kind)
     return s
 
 
@@ -147,33 +166,52 @@ def _unusual_kind(rng):
 
 
 def _draw_rest(s, rng):
-    places = [p for p in rng.sample(PLACES, 4) if p.split()[-1] not in s["home"]]
-    s["place1"], s["place2"] = s.get("place") or places[0], places[1]
-    if s["place2"] == s["place1"]:
-        s["place2"] = places[0]
-    s["fear"], s["skill"], s["building"] = _choice(rng, FEARS), _choice(rng, SKILLS), _choice(rng, BUILDINGS)
-    s["plant"] = _choice(rng, PLANTS)
-    s["goal"], s["villain"] = _choice(rng, GOALS), _choice(rng, [v for v in VILLAINS if v not in (s["kind"], s["f_kind"])])
-    s["helper"], s["helper2"] = rng.sample([h for h in HELPERS if h not in (s["kind"], s["f_kind"])], 2)
+    """The slots of single shapes. After the request is known: it may ask for a place."""
+    key = (s["kind"], s["shape"])
+    places = [p for p in PLACES if p.split()[-1] not in s["home"]]
+    s["place1"] = s.get("place") or _favour(rng, places, *key, "1")
+    s["place2"] = _favour(rng, places, *key, "2")
+    while s["place2"] == s["place1"]:
+        s["place2"] = _choice(rng, places)
+    for slot, words in dict(fear=FEARS, skill=SKILLS, building=BUILDINGS, plant=PLANTS, goal=GOALS, secret=shapes_more.SECRETS,
+                            plain_music=shapes_more.INSTRUMENTS).items():
+        s[slot] = _favour(rng, words, *key)
+    s["villain"] = _favour(rng, [v for v in VILLAINS if v not in (s["kind"], s["f_kind"])], *key)
+    helpers = [h for h in HELPERS if h not in (s["kind"], s["f_kind"])]
+    s["helper"] = _favour(rng, helpers, *key)
+    s["helper2"] = _choice(rng, [h for h in helpers if h != s["helper"]])
 
 
-def tell(s, shape, rng, new=False, brief=False):
-    """The story as paragraphs. new: with held-out templates where there are any."""
+def _beat(s, beat, at, rng, new):
+    """A template of the beat; half the time the one that this kind of hero and this shape favour."""
+    if new and rng.random() < 0.3:
+        return pick(beat, rng, True)
+    usable = [t for t in beat if not t.startswith("~")]
+    if rng.random() < 0.5:
+        return usable[zlib.crc32(("%s/%s/%d" % (s["kind"], s["shape"], at)).encode()) % len(usable)]
+    return _choice(rng, usable)
+
+
+def tell(s, rng, new=False):
+    """The story as paragraphs. new: with held-out templates here and there."""
     rest = dict(s)
     rest["np"] = _noun_phrase(rng, s["kind"], s.get("ask_trait") or None)
     rest["shows"] = expand(TRAITS[s["trait"]], s, rng)
-    intro = [expand(pick(OPENINGS, rng, new and rng.random() < 0.3), rest, rng)]
-    if s.get("ask_trait") or (rng.random() < 0.4 and not brief):
-        intro.append(expand(pick(TRAIT_LINES, rng, new and rng.random() < 0.3), rest, rng))
-    paragraphs = [intro]
-    for i, beats in enumerate(SHAPES[shape]["beats"]):
-        lines = [expand(pick(b, rng, new and rng.random() < 0.3), rest, rng) for b in beats]
+    intro = [expand(_beat(s, OPENINGS, -1, rng, new), rest, rng)]
+    if s.get("ask_trait") or rng.random() < 0.4:
+        intro.append(expand(_beat(s, TRAIT_LINES, -2, rng, new), rest, rng))
+    paragraphs, at = [intro], 0
+    for i, beats in enumerate(SHAPES[s["shape"]]["beats"]):
+        lines = []
+        for b in beats:
+            lines.append(expand(_beat(s, b, at, rng, new), rest, rng))
+            at += 1
+            if rng.random() < 0.07:
+                lines.append(expand(pick(shapes_more.INTERLUDES, rng), rest, rng))
         (paragraphs[0].extend if i == 0 else paragraphs.append)(lines)
     closing = _choice(rng, CLOSINGS)
-    if closing and not (closing.startswith("And they lived") and "alone" in paragraphs[-1][-1]):
+    if closing:
         paragraphs[-1].append(closing)
-    if brief:
-        return " ".join(line for p in paragraphs for line in p)
     return "\n\n".join(" ".join(p) for p in paragraphs)
 
 
@@ -199,39 +237,36 @@ def _subject(s, shape, rng, new):
         x = "%s [near|at] %s" % (article(k), s["place"])
     elif r < 0.92:
         x = pick(SHAPES[shape]["themes"], rng, new)
-    elif r < 0.96 and shape in ("lost", "journey"):
+    elif r < 0.96 and shape in ("lost", "journey", "trade", "home"):
         x = "%s and %s %s" % (article(k), s["his"], s["thing"])
     else:
         x = s["hero"] + " the " + k
     return x
 
 
-THING_SHAPES = ["lost", "wish", "truth", "gift", "journey", "dream"]
+THING_SHAPES = ["lost", "wish", "truth", "gift", "journey", "dream", "trade", "home"]
 
 
-def make_story(rng, new=False, kind=None):
+def make_story(rng, new=False):
     """(question, story, slots) of a story with its request. new: combinations and templates that training never sees."""
+    by_thing = rng.random() < 0.10
     while True:
-        shape = _choice(rng, list(SHAPES))
-        by_thing = kind is None and rng.random() < 0.10
-        if by_thing:
-            shape = _choice(rng, THING_SHAPES)
-        s = make_cast(rng, kind)
-        if by_thing:
-            s["thing"] = s["plain"] if rng.random() < 0.6 else s["thing"]
-        if held_out(s["kind"], shape) == new or kind:
+        kind = _draw_kind(rng)
+        shape = _favour(rng, THING_SHAPES if by_thing else list(SHAPES), kind)
+        if held_out(kind, shape) == new:
             break
-    s["shape"] = shape
+    s = make_cast(rng, kind, shape)
+    if by_thing:
+        s["plain"] = _choice(rng, THINGS)
+        s["thing"] = s["plain"] if rng.random() < 0.6 or " " in s["plain"] else _choice(rng, THING_ADJ) + " " + s["plain"]
     x = article(s["thing"]) if by_thing else _subject(s, shape, rng, new)
     _draw_rest(s, rng)
     question = expand(pick(ASKS, rng, new and rng.random() < 0.5), {"x": expand(x, s, rng)}, rng)
-    s["x"] = x
-    return question, tell(s, shape, rng, new), s
+    return (cap(question) if rng.random() < 0.8 else question), tell(s, rng, new), s
 
 
 def make_any_story(rng, new=False):
-    shape = _choice(rng, list(SHAPES))
-    s = make_cast(rng)
-    s["shape"] = shape
+    kind = _draw_kind(rng)
+    s = make_cast(rng, kind, _favour(rng, list(SHAPES), kind))
     _draw_rest(s, rng)
-    return expand(pick(ASKS_ANY, rng, new), s, rng), tell(s, shape, rng, new), s
+    return expand(pick(ASKS_ANY, rng, new), s, rng), tell(s, rng, new), s

@@ -1,0 +1,3 @@
+#pragma once
+#include <netinet/in.h>
+int inet_pton(int, const char *, void *);
