@@ -78,6 +78,7 @@ bin: $(B)/hy $(GEN)
 $(B)/hy: $(TOOL_OBJ) $(LIB)
 	$(call SAY,LINK) $(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(B)/tools/trace_html.o: $(wildcard tools/trace_page*)
+$(B)/tools/box.o: models/default/stories.gguf
 $(GEN): $(B)/tools/genmodel.o $(LIB)
 	$(call SAY,LINK) $(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(LIB): $(LIB_OBJ)

@@ -9,6 +9,7 @@
 #define REORDER_US 5000u /* longer than a piece takes, so that later ones overtake it */
 #define MAX_DELAY_US 10000000u
 #define SPOILED 0xdb
+#define POISON 0xff /* NaN, in every format of weights that has one */
 
 atomic_bool file_fault_on;
 static struct file_fault fault;
@@ -21,6 +22,10 @@ void file_fault_set(const struct file_fault *f) {
 }
 
 bool file_fault_no_direct(void) { return fault.no_direct; }
+
+void file_fault_poison(void *dst, uint64_t len) {
+    if (fault.poison) memset(dst, POISON, len);
+}
 
 uint64_t file_fault_n_read(void) { return atomic_load(&n_read); }
 
@@ -93,6 +98,7 @@ static bool parse_item(const char *item, size_t len, struct file_fault *f) {
     if (!value && IS("reorder")) return f->reorder = true;
     if (!value && IS("short")) return f->short_reads = true;
     if (!value && IS("nodirect")) return f->no_direct = true;
+    if (!value && IS("poison")) return f->poison = true;
     if (!value || n == 0 || *value < '0' || *value > '9') return false;
     if (IS("delay")) return parse_time(value, n, &f->delay_us);
     if (IS("eio")) return parse_count(value, n, &f->eio);
@@ -108,7 +114,7 @@ int file_fault_parse(const char *text, struct file_fault *f, struct err *e) {
     for (const char *item = text;;) {
         size_t len = strcspn(item, ",");
         if (!parse_item(item, len, f))
-            return err_set(e, ERR_ARG, "the fault '%.*s' is not one of delay=20ms, reorder, short, nodirect, eio=N, flip=N, seed=N "
+            return err_set(e, ERR_ARG, "the fault '%.*s' is not one of delay=20ms, reorder, short, nodirect, poison, eio=N, flip=N, seed=N "
                            "(separated by commas)", (int)(len < 100 ? len : 100), item);
         if (!item[len]) return ERR_OK;
         item += len + 1;

@@ -55,8 +55,29 @@ static int open_failed(const char *path, struct err *e) {
     }
 }
 
+static struct {
+    const char *name;
+    const unsigned char *bytes;
+    uint64_t n_bytes;
+} embedded;
+
+void file_embed(const char *name, const void *bytes, uint64_t n_bytes) {
+    embedded.name = name;
+    embedded.bytes = bytes;
+    embedded.n_bytes = n_bytes;
+}
+
+static int open_embedded(struct file *f, struct err *e) {
+    f->path = strdup(embedded.name);
+    if (!f->path) return err_set(e, ERR_NOMEM, "no memory to open '%s'", embedded.name);
+    f->embedded = embedded.bytes;
+    f->size_bytes = embedded.n_bytes;
+    return ERR_OK;
+}
+
 int file_open(const char *path, struct file *f, struct err *e) {
     *f = (struct file){.fd = -1, .fd_direct = -1};
+    if (embedded.name && strcmp(path, embedded.name) == 0) return open_embedded(f, e);
     struct stat st;
     int rc = file_fault_from_env(e);
     if (rc) return rc;
@@ -90,6 +111,7 @@ void file_close(struct file *f) {
 
 int file_check_unchanged(const struct file *f, struct err *e) {
     struct stat st;
+    if (f->embedded) return ERR_OK;
     if (fstat(f->fd, &st) != 0) return err_set(e, ERR_IO, "'%s' cannot be examined any more: %s", f->path, strerror(errno));
     if ((uint64_t)st.st_size != f->size_bytes)
         return err_set(e, ERR_IO, "'%s' had %llu bytes when it was opened and has %llu now; start again when it is whole", f->path,
@@ -148,7 +170,14 @@ static bool can_be_direct(const struct file *f, uint64_t offset, const void *dst
     return f->fd_direct >= 0 && offset % IO_PAGE == (uintptr_t)dst % IO_PAGE;
 }
 
+static int read_embedded(const struct file *f, uint64_t offset, void *dst, uint64_t len, struct err *e) {
+    if (offset > f->size_bytes || len > f->size_bytes - offset) return read_failed(f, f->size_bytes, 0, e);
+    memcpy(dst, f->embedded + offset, len);
+    return ERR_OK;
+}
+
 int file_read_pages(const struct file *f, uint64_t offset, void *dst, uint64_t len, bool direct, struct err *e) {
+    if (f->embedded) return read_embedded(f, offset, dst, len, e);
     unsigned char *p = dst;
     uint64_t done = 0;
     int err = 0;

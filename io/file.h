@@ -5,6 +5,9 @@
  * bytes asked for and copies the unaligned ends; file_read_pages reads the pages around them and copies nothing. Every
  * return code is checked; a short read goes on; an error names the file and the offset.
  *
+ * A program may carry files inside itself: file_embed gives their bytes a name, and file_open finds that name before it
+ * looks for a file. Reading them copies memory.
+ *
  * A file that is replaced (renamed over) stays the one that was opened. One that is written to or cut does not:
  * file_check_unchanged tells. */
 #pragma once
@@ -26,11 +29,14 @@ struct file {
     uint64_t size_bytes;
     int64_t mtime_ns;       /* size, time and inode as they were at opening */
     uint64_t device, inode;
+    const unsigned char *embedded; /* the bytes of a file inside the program (then there is no fd), else NULL */
 };
 
 /* Opens a regular file. Missing, a directory, not readable, empty: one sentence each. */
 int file_open(const char *path, struct file *f, struct err *e);
 void file_close(struct file *f);
+/* From now on the name stands for these bytes, which stay the caller's. One file per program; before any other call. */
+void file_embed(const char *name, const void *bytes, uint64_t n_bytes);
 
 /* Whether direct reads are direct; some file systems (tmpfs) have none, and the page cache serves. */
 static inline bool file_is_direct(const struct file *f) { return f->fd_direct >= 0; }

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #endif
 
+#include "io/fault.h"
 #include "runtime/clock.h"
 
 struct read_queue {
@@ -218,6 +219,7 @@ void readers_submit(struct readers *r, struct read_job *j, enum read_priority p)
     for (uint32_t i = 0; i < j->n_part; i++) {
         CHECK(j->part[i].offset % IO_PAGE == (uintptr_t)j->part[i].dst % IO_PAGE);
         bytes += j->left_bytes[i] = j->part[i].len;
+        if (atomic_load_explicit(&file_fault_on, memory_order_relaxed)) file_fault_poison(j->part[i].dst, j->part[i].len);
     }
     j->queued = false;
     j->take_part = j->n_flying = 0;

@@ -8,13 +8,16 @@
 #define PATIENCE_NS 50e6   /* what prompts may add to a step of streams, or as long as that takes */
 #define CANCEL_NS 1000e6   /* what a step of prompts alone may take, so that cancelling is felt */
 #define MIN_CHUNK 16u      /* tokens of prompts in a step, at least */
-#define UNKNOWN_CHUNK 64u  /* before anything was measured */
+#define N_SWEEP 4          /* and as long as so many readings of streamed weights: these then hide behind the work */
+#define FIRST_CHUNK 64u    /* before anything was measured */
+#define FIRST_SWEEP 512u   /* the same, when weights stream */
 #define SMOOTH 0.3         /* weight of the newest measurement */
 
 int batch_step_init(struct batch_step *s, struct hy_engine *en, struct err *e) {
     const struct hy_info *info = hy_info(en);
-    enum hy_mode mode = hy_planned(en)->mode;
-    *s = (struct batch_step){.en = en, .sweeps = mode != HY_RESIDENT && mode != HY_MAPPED};
+    const struct hy_plan *plan = hy_planned(en);
+    *s = (struct batch_step){.en = en};
+    if (plan->disk_rate > 0) s->sweep_ns = 1e9 * (double)plan->disk_bytes / plan->disk_rate;
     s->token = calloc(info->n_batch, sizeof *s->token);
     s->seq = calloc(info->n_batch, sizeof *s->seq);
     s->pos = calloc(info->n_batch, sizeof *s->pos);
@@ -62,10 +65,10 @@ static void fill_streams(struct batch_step *s, struct batch_job *const *running,
 
 static uint32_t prompt_room(const struct batch_step *s) {
     uint32_t room = hy_info(s->en)->n_batch - s->n_tok;
-    double patience = s->n_stream ? PATIENCE_NS : CANCEL_NS;
-    if (s->n_stream && s->stream_ns > patience) patience = s->stream_ns;
-    if (!s->n_stream && s->sweeps) return room;
-    double n = s->prompt_tok_ns > 0 ? patience / s->prompt_tok_ns : UNKNOWN_CHUNK;
+    double patience = s->n_stream ? PATIENCE_NS : CANCEL_NS, own = s->n_stream ? s->stream_ns : N_SWEEP * s->sweep_ns;
+    if (own > patience) patience = own;
+    double n = s->sweep_ns > 0 ? FIRST_SWEEP : FIRST_CHUNK;
+    if (s->prompt_tok_ns > 0) n = patience / s->prompt_tok_ns;
     if (n < MIN_CHUNK) n = MIN_CHUNK;
     return n < room ? (uint32_t)n : room;
 }
@@ -140,17 +143,26 @@ void batch_step_fill(struct batch_step *s, struct batch_job *const *running, uin
 
 static void smooth(double *v, double now) { *v = *v > 0 ? *v + SMOOTH * (now - *v) : now; }
 
+/* Beside streams a prompt's tokens cost what the step took longer than one of streams alone. A larger step of prompts alone may cost less
+ * per token, which is believed at once: nothing makes a step too short. */
+static void learn_pace(struct batch_step *s, double ns) {
+    double least = 0.1 * ns;
+    if (!s->n_prompt_tok) {
+        smooth(&s->stream_ns, ns);
+    } else if (s->n_stream) {
+        smooth(&s->prompt_tok_ns, (ns - s->stream_ns > least ? ns - s->stream_ns : least) / s->n_prompt_tok);
+    } else {
+        smooth(&s->prompt_tok_ns, ns / s->n_prompt_tok);
+        if (s->prompt_tok_ns > ns / s->n_prompt_tok) s->prompt_tok_ns = ns / s->n_prompt_tok;
+    }
+}
+
 int batch_step_run(struct batch_step *s, float **logits, struct err *e) {
     struct hy_batch b = {s->n_tok, s->token, s->seq, s->pos, s->want, s->n_best};
     uint64_t t0 = clock_ns();
     int rc = hy_step(s->en, &b, logits, e);
     double ns = (double)(clock_ns() - t0);
     if (rc) return rc;
-    if (!s->n_prompt_tok) {
-        smooth(&s->stream_ns, ns);
-    } else {
-        double own = s->n_stream && s->stream_ns < 0.9 * ns ? ns - s->stream_ns : s->n_stream ? 0.1 * ns : ns;
-        smooth(&s->prompt_tok_ns, own / s->n_prompt_tok);
-    }
+    learn_pace(s, ns);
     return ERR_OK;
 }

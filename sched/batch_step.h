@@ -1,7 +1,7 @@
 /* The next step of the batcher: which running requests get how many tokens in it. Private to sched/.
  *
  * Rows of streams come first. The rest is for prompts: beside streams no more than takes about as long as the streams' own step
- * (measured), so that a token never waits for a whole prompt; alone about a second's worth, or all there is when weights stream.
+ * (measured), so that a token never waits for a whole prompt; alone about a second's worth, or more when weights stream.
  * Of the room for prompts the oldest gets at least half; what is left goes to those that end soonest. A prompt whose next block an
  * older one is computing waits for it. One thread. */
 #pragma once
@@ -15,7 +15,7 @@ struct batch_step {
     struct batch_job **row_job;  /* (n_logits) whose row it is */
     uint32_t n_tok, n_row, n_best, n_stream, n_prompt_tok;
     uint32_t turn;         /* the first stream of the next step, when not all have room */
-    bool sweeps;           /* weights stream: a step reads them once however many tokens it has */
+    double sweep_ns;       /* what reading the weights that are not in memory takes, once per step; 0: all are */
     double stream_ns;      /* a step of streams alone, smoothed */
     double prompt_tok_ns;  /* what a prompt's token adds to a step */
 };

@@ -232,6 +232,7 @@ static void run_step(struct batcher *b) {
     for (uint32_t i = 0; i < s->n_row; i++) use_row(b, i, logits + (uint64_t)i * b->info->n_vocab);
     pthread_mutex_lock(&b->lock);
     b->stats.n_eval_tok += b->n_new;
+    hy_stream_stats(b->en, &b->stats.stream);
     show_running(b);
     pthread_mutex_unlock(&b->lock);
 }

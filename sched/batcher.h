@@ -100,6 +100,7 @@ struct batcher_stats {
     uint64_t step_ns;                       /* time spent in steps */
     uint32_t kv_block, kv_used, kv_cached;  /* the pool; blocks of running requests; blocks kept for later ones */
     uint64_t kv_reused;                     /* cached blocks that made room so far */
+    struct hy_stream_stats stream;          /* of the engine, as of its last step */
 };
 void batcher_stats(struct batcher *b, struct batcher_stats *out);
 

@@ -50,6 +50,8 @@ static int map_files(struct hy_engine *en, struct err *e) {
     en->mapped = arena_array(&en->arena, en->mf->n_file, sizeof *en->mapped);
     if (!en->mapped) return err_set(e, ERR_NOMEM, "no memory to map the model");
     for (uint32_t i = 0; i < en->mf->n_file; i++) {
+        if (en->mf->files[i].embedded)
+            return err_set(e, ERR_UNSUPPORTED, "'%s' is part of the program and cannot be mapped; run it without the page cache's tier", en->mf->files[i].path);
         int rc = buf_map(en->dev, en->mf->files[i].fd, en->mf->files[i].size_bytes, en->mf->files[i].path, &en->mapped[i], e);
         if (rc) return rc;
     }

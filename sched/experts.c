@@ -5,8 +5,10 @@
 
 #include "runtime/clock.h"
 
-#define SLAB_BYTES ((uint64_t)256 << 20) /* few large buffers; also the step of shrinking under memory pressure */
+#define SLAB_BYTES ((uint64_t)256 << 20) /* few large buffers; also the step of shrinking under memory pressure, */
+#define SLAB_SHARE 8 /* which is at most this part of the cache */
 #define NO_SLOT UINT32_MAX
+#define NO_SLAB UINT32_MAX
 #define GATE_AND_UP 2u /* parts */
 
 enum given { NOT_WANTED, WANTED, GIVEN };
@@ -35,33 +37,36 @@ static void lay_out_class(struct experts *x, uint32_t k) {
         x->part_off[k][p] = off;
         off += (c->part_bytes[p] + IO_PAGE - 1) / IO_PAGE * IO_PAGE + IO_PAGE;
     }
-    uint64_t n = SLAB_BYTES / c->slot_bytes;
+    uint64_t share = x->o.fit->pool_bytes / SLAB_SHARE, n = (share < SLAB_BYTES ? share : SLAB_BYTES) / c->slot_bytes;
     x->per_slab[k] = n < 1 ? 1 : n > c->n_slot ? c->n_slot : (uint32_t)n;
 }
 
-static void mark_slots(struct experts *x, uint32_t slab, uint32_t n_slot) {
-    for (uint32_t i = 0; i < n_slot; i++) {
-        const struct expert_slot *s = &x->slots[i];
-        const uint64_t *at = x->part_off[s->cls], end[3] = {at[1], at[2], x->o.fit->cls[s->cls].slot_bytes};
-        for (int p = 0; p < 3 && s->slab == slab; p++) buf_mark(x->o.dev, &x->slabs[slab], s->off + at[p], end[p] - at[p], "expert");
-    }
+/* The memory of a slab's slots. */
+static int make_slab(struct experts *x, uint32_t slab, struct err *e) {
+    const struct slab_slots *in = &x->in_slab[slab];
+    const uint64_t *at = x->part_off[in->cls], slot_bytes = x->o.fit->cls[in->cls].slot_bytes, end[3] = {at[1], at[2], slot_bytes};
+    int rc = buf_new(x->o.dev, in->n * slot_bytes, "the expert cache", &x->slabs[slab], e);
+    if (rc) return rc;
+    for (uint32_t i = 0; i < in->n; i++)
+        for (int p = 0; p < 3; p++) buf_mark(x->o.dev, &x->slabs[slab], i * slot_bytes + at[p], end[p] - at[p], "expert");
+    x->n_live[in->cls] += in->n;
+    return ERR_OK;
 }
 
 static int make_slots(struct experts *x, struct err *e) {
     uint32_t at = 0;
+    int rc = ERR_OK;
     for (uint32_t k = 0; k < x->o.fit->n_class; k++) {
         const struct fit_class *c = &x->o.fit->cls[k];
-        for (uint32_t i = 0; i < c->n_slot; i += x->per_slab[k]) {
+        for (uint32_t i = 0; i < c->n_slot && !rc; i += x->per_slab[k]) {
             uint32_t n = c->n_slot - i < x->per_slab[k] ? c->n_slot - i : x->per_slab[k];
+            x->in_slab[x->n_slab] = (struct slab_slots){at, n, (uint8_t)k};
             for (uint32_t s = 0; s < n; s++)
                 x->slots[at++] = (struct expert_slot){.key = EXPERT_NO_KEY, .cls = (uint8_t)k, .slab = x->n_slab, .off = s * c->slot_bytes};
-            int rc = buf_new(x->o.dev, n * c->slot_bytes, "the expert cache", &x->slabs[x->n_slab], e);
-            if (rc) return rc;
-            mark_slots(x, x->n_slab, at);
-            x->n_slab_live = ++x->n_slab;
+            rc = make_slab(x, x->n_slab++, e);
         }
     }
-    return ERR_OK;
+    return rc;
 }
 
 int experts_init(struct experts *x, const struct experts_options *o, struct err *e) {
@@ -77,12 +82,13 @@ int experts_init(struct experts *x, const struct experts_options *o, struct err 
     }
     x->slots = arena_array(&x->arena, x->n_slot, sizeof *x->slots);
     x->slabs = arena_array(&x->arena, n_slab, sizeof *x->slabs);
+    x->in_slab = arena_array(&x->arena, n_slab, sizeof *x->in_slab);
     x->slot_of = arena_array(&x->arena, n_key, sizeof *x->slot_of);
     x->want = arena_array(&x->arena, o->h->n_expert, sizeof *x->want);
     x->count = arena_array(&x->arena, o->h->n_expert, sizeof *x->count);
     x->given = arena_array(&x->arena, o->h->n_expert, 1);
     x->waiting = arena_array(&x->arena, o->h->n_expert, sizeof(void *));
-    if (!x->slots || !x->slabs || !x->slot_of || !x->want || !x->count || !x->given || !x->waiting)
+    if (!x->slots || !x->slabs || !x->in_slab || !x->slot_of || !x->want || !x->count || !x->given || !x->waiting)
         return err_set(e, ERR_NOMEM, "no memory for the expert cache");
     memset(x->slot_of, 0xff, n_key * sizeof *x->slot_of);
     return make_slots(x, e);
@@ -116,6 +122,19 @@ static bool settle(struct experts *x, struct expert_slot *s, struct err *e, int 
     if (*rc) empty_slot(x, s);
     else s->state = EXPERT_READY;
     return true;
+}
+
+static bool is_wanted(const struct experts *x, uint32_t key) {
+    return layer_of(x, key) == x->layer && x->given[key % x->o.h->n_expert] == WANTED;
+}
+
+/* Settles the reads ahead that are over and that nobody asked about, so that their slots can be had. */
+static void settle_unasked(struct experts *x) {
+    for (uint32_t i = 0; i < x->n_slot; i++) {
+        struct expert_slot *s = &x->slots[i];
+        int ignored;
+        if (s->state == EXPERT_LOADING && !s->in_use && !is_wanted(x, s->key)) settle(x, s, NULL, &ignored);
+    }
 }
 
 /* Stops a read and empties its slot. */
@@ -160,8 +179,7 @@ static struct expert_slot *evict(struct experts *x, uint32_t key) {
 static struct expert_slot *loading_guess(struct experts *x, uint32_t cls) {
     for (uint32_t i = x->n_slot; i-- > 0;) {
         struct expert_slot *s = &x->slots[i];
-        bool wanted = s->state == EXPERT_LOADING && layer_of(x, s->key) == x->layer && x->given[s->key % x->o.h->n_expert] == WANTED;
-        if (s->cls == cls && s->state == EXPERT_LOADING && s->why != EXPERT_DEMAND && !wanted) return s;
+        if (s->cls == cls && s->state == EXPERT_LOADING && s->why != EXPERT_DEMAND && !is_wanted(x, s->key)) return s;
     }
     return NULL;
 }
@@ -170,6 +188,7 @@ static struct expert_slot *loading_guess(struct experts *x, uint32_t cls) {
 static struct expert_slot *slot_for_demand(struct experts *x, uint32_t cls) {
     struct expert_slot *s = empty_one(x, cls);
     if (s) return s;
+    settle_unasked(x);
     uint32_t key = expert_policy_victim(x->policy[cls], may_go, x);
     if (key == EXPERT_POLICY_NONE) key = expert_policy_victim(x->policy[cls], may_go_at_last, x);
     if (key != EXPERT_POLICY_NONE) return evict(x, key);
@@ -182,6 +201,7 @@ static struct expert_slot *slot_for_guess(struct experts *x, uint32_t key, enum 
     uint32_t cls = class_of(x, layer_of(x, key));
     struct expert_slot *s = empty_one(x, cls);
     if (s || why == EXPERT_WARM) return s;
+    settle_unasked(x);
     uint32_t victim = expert_policy_victim(x->policy[cls], may_go, x);
     if (victim == EXPERT_POLICY_NONE || layer_of(x, victim) == layer_of(x, key)) return NULL;
     if (why == EXPERT_AHEAD) return layer_of(x, victim) <= x->layer ? evict(x, victim) : NULL; /* whose turn is over in this step */
@@ -340,7 +360,11 @@ void experts_release(struct experts *x) {
 }
 
 void experts_end_step(struct experts *x) {
-    for (uint32_t i = 0; i < x->n_slot; i++) x->slots[i].in_use = false;
+    for (uint32_t i = 0; i < x->n_slot; i++) {
+        struct expert_slot *s = &x->slots[i];
+        s->in_use = false;
+        if (s->state == EXPERT_LOADING && s->why == EXPERT_DEMAND) s->why = EXPERT_AHEAD; /* of a failed step: nobody waits for it now */
+    }
     memset(x->given, NOT_WANTED, x->o.h->n_expert);
     x->n_want = x->n_given = 0;
     x->keep_layer = false;
@@ -380,32 +404,35 @@ uint64_t experts_address(const struct experts *x, uint32_t layer, uint32_t exper
 
 /* Memory pressure */
 
+/* The slab that goes: of the class with the most slots, as long as enough for one token remain. */
+static uint32_t slab_to_give_back(const struct experts *x) {
+    uint32_t best = NO_SLAB, most = 0;
+    for (uint32_t i = 0; i < x->n_slab; i++) {
+        uint32_t live = x->n_live[x->in_slab[i].cls];
+        if (!x->slabs[i].host || live < most || live - x->in_slab[i].n < x->o.h->n_expert_used) continue;
+        most = live;
+        best = i;
+    }
+    return best;
+}
+
 bool experts_shrink(struct experts *x) {
-    if (x->n_slab_live <= 1) return false;
-    uint32_t last = x->n_slab_live - 1, cls = 0, n_left = 0;
-    for (uint32_t i = 0; i < x->n_slot; i++)
-        if (x->slots[i].slab == last) cls = x->slots[i].cls;
-    for (uint32_t i = 0; i < x->n_slot; i++) n_left += x->slots[i].cls == cls && x->slots[i].slab < last;
-    if (n_left < x->o.h->n_expert_used) return false;
-    for (uint32_t i = 0; i < x->n_slot; i++) {
+    uint32_t slab = slab_to_give_back(x);
+    if (slab == NO_SLAB) return false;
+    const struct slab_slots *in = &x->in_slab[slab];
+    for (uint32_t i = in->first; i < in->first + in->n; i++) {
         struct expert_slot *s = &x->slots[i];
-        if (s->slab != last) continue;
         CHECK(!s->in_use);
         if (s->state == EXPERT_LOADING) give_up(x, s);
         else if (s->state == EXPERT_READY) empty_slot(x, s);
     }
-    buf_free(x->o.dev, &x->slabs[last]);
-    x->n_slab_live--;
+    buf_free(x->o.dev, &x->slabs[slab]);
+    x->n_live[in->cls] -= in->n;
     return true;
 }
 
 bool experts_grow(struct experts *x) {
-    if (x->n_slab_live == x->n_slab) return false;
-    uint32_t slab = x->n_slab_live, cls = 0, n = 0;
-    for (uint32_t i = 0; i < x->n_slot; i++)
-        if (x->slots[i].slab == slab) cls = x->slots[i].cls;
-    for (uint32_t i = 0; i < x->n_slot; i++) n += x->slots[i].slab == slab;
-    if (buf_new(x->o.dev, n * x->o.fit->cls[cls].slot_bytes, "the expert cache", &x->slabs[slab], NULL)) return false;
-    x->n_slab_live++;
-    return true;
+    uint32_t slab = 0;
+    while (slab < x->n_slab && x->slabs[slab].host) slab++;
+    return slab < x->n_slab && make_slab(x, slab, NULL) == ERR_OK;
 }

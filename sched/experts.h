@@ -33,6 +33,11 @@ struct expert_slot {
     struct read_job job;
 };
 
+struct slab_slots { /* neighbours, of one class */
+    uint32_t first, n;
+    uint8_t cls;
+};
+
 /* Where the experts of a layer are in the file: expert x of part p at part[p].offset + x * stride[p]. joined: one record
  * holds all parts, at rel[p] from its start. */
 struct expert_layer {
@@ -63,10 +68,10 @@ struct experts {
     struct expert_policy *policy[FIT_MAX_CLASS];
     uint64_t part_off[FIT_MAX_CLASS][3]; /* of the parts in a slot */
     uint32_t *slot_of;       /* (n_layer * n_expert) */
-    struct buf *slabs;
-    uint32_t n_slab, n_slab_live;
-    uint64_t slab_bytes;
-    uint32_t per_slab[FIT_MAX_CLASS];
+    struct buf *slabs;       /* (n_slab) without memory while given back */
+    struct slab_slots *in_slab; /* (n_slab) */
+    uint32_t n_slab, per_slab[FIT_MAX_CLASS];
+    uint32_t n_live[FIT_MAX_CLASS]; /* slots with memory */
     /* The visit at hand. */
     uint32_t layer, step;
     uint16_t *want;          /* (n_expert) distinct experts, in the order of their ids */

@@ -70,6 +70,7 @@ struct hy_plan {
     uint32_t n_ctx, n_seq, n_batch, n_step;
     bool kv_q8, kv_fell;                  /* Q8_0 keys and values; they are because F16 did not fit */
     uint64_t step_bytes, disk_bytes;      /* weights that one decoded token reads, and those of them from disk (experts: at random) */
+    uint32_t n_reader;                    /* threads that will read streamed weights */
     double memory_rate, disk_rate;        /* bytes per second as measured; 0: not measured */
     double tok_s;                         /* one sequence: 1 / max(step_bytes / memory_rate, disk_bytes / disk_rate); 0: unknown */
 };

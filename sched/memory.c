@@ -9,6 +9,8 @@
 
 #define DEFAULT_CTX 4096u
 #define DEFAULT_LOGITS 8u
+#define READERS_LEAST 4u /* also where fewer are as fast: a demand read must not wait for one that is under way */
+#define READERS_MOST 9u
 #define CARRIED_MOST ((uint64_t)256 << 20) /* activations of a long prompt that go from layer to layer, */
 #define CARRIED_SHARE 32                   /* and at most this part of the budget */
 
@@ -136,7 +138,7 @@ static void add_roles(const struct hy_engine *en, struct hy_plan *d) {
     }
 }
 
-static void add_rates(const struct hy_engine *en, bool measure, struct hy_plan *d) {
+static void add_rates(const struct hy_engine *en, const struct hy_options *opt, bool measure, struct hy_plan *d) {
     static const double quick_s = 0.3;
     struct profile p;
     const struct file *f = &en->mf->files[0];
@@ -145,11 +147,14 @@ static void add_rates(const struct hy_engine *en, bool measure, struct hy_plan *
     d->memory_rate = p.memory_rate;
     d->disk_rate = profile_disk_rate(&p, disk);
     struct profile_disk quick;
-    if (measure && d->disk_rate == 0 && profile_quick_disk(f, quick_s, &quick, NULL) == ERR_OK) {
+    if (measure && !f->embedded && d->disk_rate == 0 && profile_quick_disk(f, quick_s, &quick, NULL) == ERR_OK) {
         d->disk_rate = quick.best_rate;
         profile_put_disk(&p, &quick);
         profile_save(&p, NULL); /* without a cache folder the next run measures again */
     }
+    const struct profile_disk *known = profile_disk_find(&p, disk);
+    uint32_t n = known ? known->best_n_reader : 0;
+    d->n_reader = opt->n_reader ? opt->n_reader : n < READERS_LEAST ? READERS_LEAST : n > READERS_MOST ? READERS_MOST : n;
     double compute = d->memory_rate > 0 ? (double)d->step_bytes / d->memory_rate : 0;
     double disk_s = d->disk_rate > 0 ? (double)d->disk_bytes / d->disk_rate : 0;
     if (compute > 0 && (disk_s > 0 || d->disk_bytes == 0)) d->tok_s = 1 / (compute > disk_s ? compute : disk_s);
@@ -173,5 +178,5 @@ void memory_describe(struct hy_engine *en, const struct hy_options *opt, bool me
     }
     for (uint32_t i = 0; i < en->p.n_op; i++) add_op_bytes(en, &en->p.ops[i], d);
     add_roles(en, d);
-    add_rates(en, measure && fit_streams(f), d);
+    add_rates(en, opt, measure && fit_streams(f), d);
 }

@@ -81,7 +81,8 @@ int ring_acquire(struct ring *r, uint32_t unit, struct ref *out, uint64_t *waite
     int rc = make_submitted(r, e);
     if (rc) return rc;
     struct ring_slot *s = slot_of(r, r->acquired);
-    readers_raise(r->readers, &s->job, READ_DEMAND);
+    if (!ring_ready(r) && readers_ended(r->readers, &s->job)) readers_submit(r->readers, &s->job, READ_DEMAND); /* failed ahead of its turn */
+    else readers_raise(r->readers, &s->job, READ_DEMAND);
     rc = readers_wait(r->readers, &s->job, 1, e);
     *waited_ns = clock_ns() - t0;
     if (rc) return rc;

@@ -408,7 +408,7 @@ int stream_open(struct hy_engine *en, const struct hy_options *opt, struct err *
     st->on = true;
     int rc = ERR_OK;
     if (fit_streams(&en->fit)) rc = sidecar_open(opt->sidecar, opt->model_path, en->mf, &en->h, &en->w, &en->arena, &st->sidecar, e);
-    struct readers_options ro = {opt->n_reader, opt->io == HY_IO_DIRECT, note_read, en, check_piece};
+    struct readers_options ro = {en->planned.n_reader, opt->io == HY_IO_DIRECT, note_read, en, check_piece};
     if (!rc) rc = readers_open(&ro, &st->readers, e);
     if (!rc) rc = open_ring(en, e);
     if (!rc) rc = open_experts(en, opt->no_guesses, e);

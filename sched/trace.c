@@ -64,7 +64,8 @@ int trace_take(const struct trace *t, uint32_t n_last, struct trace_log *out, st
     find_begin(out, cut);
     if (out->n_step) return ERR_OK;
     trace_log_free(out);
-    if (first) return err_set(e, ERR_LIMIT, "a single step makes more events than the trace holds (%u); trace fewer tokens at a time", t->cap);
+    if (first)
+        return err_set(e, ERR_LIMIT, "a single step makes more events than the trace holds (%u); keep more, or trace a shorter prompt", t->cap);
     return err_set(e, ERR_LIMIT, "no step ran, so there is nothing to show");
 }
 

@@ -85,7 +85,9 @@ static bool busy_make(const struct trace_log *l, struct busy *b) {
 
 static void split_time(struct trace_sum *s, const struct trace_event *step, uint64_t from, const struct busy *b) {
     uint64_t a = step->t0_ns, z = step->t1_ns, held = trace_spans_len(b->held, b->n_held, a, z);
-    *s = (struct trace_sum){.step = step->step, .n_step = 1, .n_tok = step->n, .t0_ns = from, .t1_ns = z, .time_ns = z - from, .between_ns = a - from};
+    *s = (struct trace_sum){.step = step->step, .n_step = 1, .n_tok = step->n, .t0_ns = from, .t1_ns = z};
+    s->time_ns = z - from;
+    s->between_ns = a - from;
     s->compute_ns = trace_spans_len(b->compute, b->n_compute, a, z);
     s->stall_ns = held - s->compute_ns;
     s->other_ns = z - a - held;
@@ -95,7 +97,7 @@ static void split_time(struct trace_sum *s, const struct trace_event *step, uint
     s->idle_stall_ns = s->stall_ns - (held_reading - s->overlap_ns);
 }
 
-/* The step in whose period t lies, (t0, t1]; NULL: none. */
+/* The step in whose period t lies, (t0, t1]; UINT32_MAX: none. */
 static uint32_t period_of(const struct trace_sum *steps, uint32_t n, uint64_t t) {
     uint32_t lo = 0, hi = n;
     while (lo < hi) {
@@ -185,7 +187,8 @@ double trace_sum_bound(const struct trace_sum *s, double disk_rate) {
 
 /* Layers */
 
-void trace_sum_layers(const struct trace_log *l, const struct trace_sum *steps, const bool *use, uint32_t n_layer, struct trace_layer_sum *out) {
+void trace_sum_layers(const struct trace_log *l, const struct trace_sum *steps, const bool *use, uint32_t n_layer,
+                      struct trace_layer_sum *out) {
     for (uint32_t i = 0; i < n_layer; i++) out[i] = (struct trace_layer_sum){0};
     for (uint64_t i = 0; i < l->n; i++) {
         const struct trace_event *ev = &l->events[i];

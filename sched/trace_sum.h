@@ -47,7 +47,8 @@ struct trace_layer_sum {
 };
 
 /* Per layer, into out (n_layer), over those of the n_step periods that `use` (n_step) marks. */
-void trace_sum_layers(const struct trace_log *l, const struct trace_sum *steps, const bool *use, uint32_t n_layer, struct trace_layer_sum *out);
+void trace_sum_layers(const struct trace_log *l, const struct trace_sum *steps, const bool *use, uint32_t n_layer,
+                      struct trace_layer_sum *out);
 
 enum trace_verdict {
     TRACE_RESIDENT, /* nothing was read */

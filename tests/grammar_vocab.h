@@ -55,8 +55,10 @@ static uint8_t *parse_head(struct gguf_writer *w, struct arena *a, struct gguf *
 
 /* All bytes, and some tokens that lie across JSON's borders or in the middle of characters. */
 static void small_vocab(struct vocab *x) {
-    static const char *const words[] = {"{\"", "\":", "\": ", "\",", "\", \"", "},", "}]", "}}", "true", "null", "12", "-1", "[]",
-        "{}", "\xe2\x96\x81", "\\\"", "\\u00", "\xc3", "\xa9\"", "\xf0\x9f", "name", "\"name\":", "\n  ", "e1", ".5", "aaaa", "\"}", "]}"};
+    static const char *const words[] = {"{\"",          "\":",  "\": ",  "\",",  "\", \"", "},",       "}]",
+                                        "}}",           "true", "null",  "12",   "-1",     "[]",       "{}",
+                                        "\xe2\x96\x81", "\\\"", "\\u00", "\xc3", "\xa9\"", "\xf0\x9f", "name",
+                                        "\"name\":",    "\n  ", "e1",    ".5",   "aaaa",   "\"}",      "]}"};
     static char text[256][8];
     struct gguf_str token[400];
     int32_t type[400];

@@ -1,6 +1,7 @@
 /* Small templates, each with the text that Jinja2 3.1.6 renders with Hugging Face's settings (trim_blocks, lstrip_blocks,
  * the sandbox, loop controls, tojson without HTML escapes) from the variables below; NULL where it raises an error. */
 #pragma once
+#include <stddef.h>
 
 static const char jinja_vars[] =
     "{\"s\": \"Hello Wörld\", \"u\": \"日本語 text\", \"n\": 5, \"f\": 2.5, \"l\": [3, 1, 2], \"d\": {\"b\":"

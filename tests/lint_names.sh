@@ -19,7 +19,7 @@ nouns() {
 }
 
 findings=0 symbols=0
-for folder in runtime gguf io kernels models models/tokenizer models/chat sched; do
+for folder in runtime gguf io kernels models models/tokenizer models/chat models/grammar sched; do
     # Each word is between bars, so that "|prog" finds "|program|".
     words=$(find "$folder" -maxdepth 1 -name '*.[ch]' | sed 's|.*/||; s|[_.].*||' | sort -u | tr '\n' '|')
     words="|$words$(nouns "$folder" | tr ' ' '|')|"

@@ -14,7 +14,8 @@ static bool check_schema(const json_t *root, const json_t *s, const json_t *v);
 static bool check_regex(const char *pattern, const char *text) {
     int code;
     PCRE2_SIZE at;
-    pcre2_code *re = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX, &code, &at, NULL);
+    pcre2_code *re = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
+                                   PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX, &code, &at, NULL);
     if (!re) return false;
     pcre2_match_data *m = pcre2_match_data_create_from_pattern(re, NULL);
     int rc = pcre2_match(re, (PCRE2_SPTR)text, strlen(text), 0, 0, m, NULL);
@@ -124,8 +125,10 @@ static bool check_schema(const json_t *root, const json_t *s, const json_t *v) {
     if (json_is_boolean(s)) return json_is_true(s);
     const json_t *x;
     if (json_is_true(json_object_get(s, "nullable")) && json_is_null(v)) return true;
-    if ((x = json_object_get(s, "$ref")) && !check_schema(root, check_target(root, json_string_value(x)), v)) return false;
-    if (!check_any(root, json_object_get(s, "anyOf"), v) || !check_any(root, json_object_get(s, "oneOf"), v)) return false;
+    if ((x = json_object_get(s, "$ref")) && !check_schema(root, check_target(root, json_string_value(x)), v))
+        return false;
+    if (!check_any(root, json_object_get(s, "anyOf"), v) || !check_any(root, json_object_get(s, "oneOf"), v))
+        return false;
     x = json_object_get(s, "allOf");
     for (size_t i = 0; i < json_array_size(x); i++)
         if (!check_schema(root, json_array_get(x, i), v)) return false;

@@ -95,10 +95,12 @@ static void expect_documents(const struct vocab *x) {
         struct grammar *g = compiled(ex->schema);
         for (size_t k = 0; k < LEN(ex->good) && ex->good[k]; k++)
             for (int bytes = 0; bytes < 2; bytes++)
-                if (!writable_text(g, x, ex->good[k], bytes)) fail_msg("%s, %s: refuses %s", x->name, ex->schema, ex->good[k]);
+                if (!writable_text(g, x, ex->good[k], bytes))
+                    fail_msg("%s, %s: refuses %s", x->name, ex->schema, ex->good[k]);
         for (size_t k = 0; k < LEN(ex->bad) && ex->bad[k]; k++)
             for (int bytes = 0; bytes < 2; bytes++)
-                if (writable_text(g, x, ex->bad[k], bytes)) fail_msg("%s, %s: allows %s", x->name, ex->schema, ex->bad[k]);
+                if (writable_text(g, x, ex->bad[k], bytes))
+                    fail_msg("%s, %s: allows %s", x->name, ex->schema, ex->bad[k]);
         grammar_free(g);
     }
 }
@@ -151,7 +153,8 @@ static void walk(const struct grammar *g, const struct vocab *x, const char *sch
     grammar_start(s, -1);
     t->n = 0;
     for (uint32_t step = 0;; step++) {
-        if (grammar_mask(s, &mask, &support_err)) fail_msg("%s: %s after %.*s", schema, support_err.text, (int)t->n, t->p);
+        if (grammar_mask(s, &mask, &support_err))
+            fail_msg("%s: %s after %.*s", schema, support_err.text, (int)t->n, t->p);
         for (uint32_t id = x->n_vocab; id < x->n_vocab + VOCAB_PADDING; id++) assert_false(bit(mask, (int32_t)id));
         assert_int_equal(bit(mask, x->eog), grammar_complete(s));
         int32_t id = choose(x, mask, t, step);
@@ -205,7 +208,8 @@ static void real_vocabularies(void **state) {
     }
 }
 
-/* The mask says of tokens what accepting them says, at every step of a walk. At most n_try tokens are tried in a step. */
+/* The mask says of tokens what accepting them says, at every step of a walk. At most n_try tokens are tried in a step.
+ */
 static void expect_exact(const struct vocab *x, const char *schema, uint32_t n_try) {
     static struct text t;
     const uint32_t *mask;
@@ -311,7 +315,8 @@ static void refusals(void **state) {
         {"{\"pattern\":\"*a\"}", ERR_FORMAT, "repeats"},
         {"{\"pattern\":\"a\\\\\"}", ERR_FORMAT, "backslash"},
         {"{\"allOf\":[{\"pattern\":\"a\"},{\"pattern\":\"b\"}]}", ERR_UNSUPPORTED, "pattern"},
-        {"{\"type\":\"object\",\"properties\":{\"a\":{}},\"patternProperties\":{\"b\":{}}}", ERR_UNSUPPORTED, "patternProperties"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{}},\"patternProperties\":{\"b\":{}}}", ERR_UNSUPPORTED,
+         "patternProperties"},
         {"false", ERR_ARG, "no value"},
         {"{\"enum\":[]}", ERR_ARG, "no value"},
         {"{\"type\":\"string\",\"enum\":[1]}", ERR_ARG, "no value"},
@@ -324,7 +329,9 @@ static void refusals(void **state) {
         {"{\"allOf\":[{\"type\":\"string\"},{\"type\":\"null\"}]}", ERR_ARG, "no value"},
         {"{\"$ref\":\"#\"}", ERR_ARG, "no value"},
         {"{\"anyOf\":[{\"type\":\"null\"},{\"$ref\":\"#\"}]}", ERR_ARG, "itself"},
-        {"{\"$ref\":\"#/$defs/a\",\"$defs\":{\"a\":{\"anyOf\":[{\"$ref\":\"#/$defs/b\"},{\"type\":\"null\"}]},\"b\":{\"anyOf\":[{\"$ref\":\"#/$defs/a\"}]}}}", ERR_ARG, "itself"},
+        {"{\"$ref\":\"#/$defs/a\",\"$defs\":{\"a\":{\"anyOf\":[{\"$ref\":\"#/$defs/"
+         "b\"},{\"type\":\"null\"}]},\"b\":{\"anyOf\":[{\"$ref\":\"#/$defs/a\"}]}}}",
+         ERR_ARG, "itself"},
         {"{\"type\":\"string\",\"minLength\":1000000}", ERR_LIMIT, "characters"},
         {"{\"pattern\":\"((a{1000}){1000}){1000}\"}", ERR_LIMIT, "large"},
         {"{\"pattern\":\"a{99999999999}\"}", ERR_LIMIT, "65536"},
@@ -332,7 +339,8 @@ static void refusals(void **state) {
     for (size_t i = 0; i < LEN(cases); i++) {
         struct err e = {0};
         int rc = compile_code(cases[i].schema, &e);
-        if (rc != cases[i].code || !strstr(e.text, cases[i].word)) fail_msg("%s: %s: %s", cases[i].schema, err_name(rc), e.text);
+        if (rc != cases[i].code || !strstr(e.text, cases[i].word))
+            fail_msg("%s: %s: %s", cases[i].schema, err_name(rc), e.text);
     }
 }
 
@@ -387,11 +395,16 @@ static void hostile_schemas_end(void **state) {
         repeated("{\"pattern\":\"(", "|", 100000, "){60000}\"}"),
         repeated("{\"pattern\":\"^(.{0,200}){0,200}$\",\"maxLength\":60000", "", 0, "}"),
         repeated("{\"pattern\":\"^.*a.{300}$\"", "", 0, "}"),
-        repeated("{\"type\":\"array\",\"minItems\":60000,\"items\":{\"type\":\"array\",\"minItems\":60000}", "", 0, "}"),
-        repeated("{\"$defs\":{\"a\":{\"allOf\":[{\"$ref\":\"#/$defs/b\"},{\"$ref\":\"#/$defs/b\"}]},\"b\":{\"allOf\":[{\"$ref\":\"#/$defs/a\"},"
-                 "{\"$ref\":\"#/$defs/a\"}]}},\"$ref\":\"#/$defs/a\"", "", 0, "}"),
-        repeated("{\"$defs\":{\"n\":{\"properties\":{\"c\":{\"$ref\":\"#/$defs/n\"}}},\"x\":{\"allOf\":[{\"$ref\":\"#/$defs/n\"},{\"properties\":{\"c\":"
-                 "{\"$ref\":\"#/$defs/x\"}}}]}},\"$ref\":\"#/$defs/x\"", "", 0, "}"),
+        repeated("{\"type\":\"array\",\"minItems\":60000,\"items\":{\"type\":\"array\",\"minItems\":60000}", "", 0,
+                 "}"),
+        repeated("{\"$defs\":{\"a\":{\"allOf\":[{\"$ref\":\"#/$defs/b\"},{\"$ref\":\"#/$defs/"
+                 "b\"}]},\"b\":{\"allOf\":[{\"$ref\":\"#/$defs/a\"},"
+                 "{\"$ref\":\"#/$defs/a\"}]}},\"$ref\":\"#/$defs/a\"",
+                 "", 0, "}"),
+        repeated("{\"$defs\":{\"n\":{\"properties\":{\"c\":{\"$ref\":\"#/$defs/n\"}}},\"x\":{\"allOf\":[{\"$ref\":\"#/"
+                 "$defs/n\"},{\"properties\":{\"c\":"
+                 "{\"$ref\":\"#/$defs/x\"}}}]}},\"$ref\":\"#/$defs/x\"",
+                 "", 0, "}"),
     };
     for (size_t i = 0; i < LEN(made); i++) {
         expect_harmless(&x, made[i]);
@@ -406,7 +419,8 @@ static void long_schemas_work(void **state) {
     struct grammar *g;
     small_vocab(&x);
     char *schema = malloc(1 << 20), *p = stpcpy(schema, "{\"$ref\":\"#/$defs/d0\",\"$defs\":{");
-    for (int i = 0; i < 2000; i++) p += sprintf(p, "\"d%d\":{\"anyOf\":[{\"$ref\":\"#/$defs/d%d\"},{\"const\":%d}]},", i, i + 1, i);
+    for (int i = 0; i < 2000; i++)
+        p += sprintf(p, "\"d%d\":{\"anyOf\":[{\"$ref\":\"#/$defs/d%d\"},{\"const\":%d}]},", i, i + 1, i);
     stpcpy(p, "\"d2000\":{\"type\":\"null\"}}}");
     OK(grammar_compile_schema(schema, strlen(schema), &g, &support_err));
     assert_true(writable_text(g, &x, "1999", true));

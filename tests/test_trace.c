@@ -77,8 +77,8 @@ static void test_spans_random(void **state) {
             for (uint64_t k = s[i].a; k < s[i].b; k++) in_s[k] = true;
             for (uint64_t k = t[i].a; k < t[i].b; k++) in_t[k] = true;
         }
-        uint64_t n = trace_spans_join(s, LEN(s)), m = trace_spans_join(t, LEN(t)), a = support_random(END), b = a + support_random((uint32_t)(END - a));
-        uint64_t len = 0, both = 0;
+        uint64_t n = trace_spans_join(s, LEN(s)), m = trace_spans_join(t, LEN(t)), len = 0, both = 0;
+        uint64_t a = support_random(END), b = a + support_random((uint32_t)(END - a));
         for (uint64_t k = a; k < b; k++) len += in_s[k], both += in_s[k] && in_t[k];
         assert_int_equal(trace_spans_len(s, n, a, b), len);
         assert_int_equal(trace_spans_common(s, n, t, m, a, b), both);

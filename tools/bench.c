@@ -4,6 +4,7 @@
 #include "runtime/clock.h"
 #include "runtime/machine.h"
 #include "tools/bench_stream.h"
+#include "tools/box.h"
 
 #define MAX_RUNS 100
 #define SHORT_PROMPT 8 /* generation starts behind this many tokens */
@@ -113,7 +114,7 @@ int cmd_bench(int argc, char **argv) {
     struct err e;
     int code;
     if (!cli_parse(&c, argc, argv, &m, &code)) return code;
-    if (!model) return cli_no_model();
+    if (!model) model = BOX_MODEL;
     if (!b.n_prompt && !b.n_gen) return cli_usage_error("-p 0 and -n 0 leave nothing to measure");
     cli_catch_interrupt();
     if (stream) return bench_stream(model, &m, b.n_prompt, b.n_gen, json);

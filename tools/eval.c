@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime/clock.h"
+#include "tools/box.h"
 #include "tools/cli.h"
 
 #define CHUNK 64 /* tokens per step; each of them gives a row of logits */
@@ -130,7 +131,7 @@ int cmd_eval(int argc, char **argv) {
     struct model_options m;
     int code;
     if (!cli_parse(&c, argc, argv, &m, &code)) return code;
-    if (!model) return cli_no_model();
+    if (!model) model = BOX_MODEL;
     if (!ids == !file) return cli_usage_error("eval needs either --tokens or -f; see hy eval --help");
     cli_catch_interrupt();
     struct eval ev = {0};

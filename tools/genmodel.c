@@ -104,7 +104,7 @@ static const struct tensor_desc tensors[] = {
 
 struct model {
     const struct arch *arch;
-    enum dtype type;
+    enum dtype type, down_type; /* of all matrices; of down projections in every other layer */
     unsigned features;
     uint32_t seed, n_embd, n_ff, n_ff_exp, n_layer, n_head, n_head_kv, head_dim, n_rot, n_vocab, n_ctx, n_expert,
         n_expert_used, window, tied, n_file, version, alignment;
@@ -364,9 +364,10 @@ static void resolve_dims(const struct model *m, struct tensor *t) {
 }
 
 /* The model's type where rows are whole blocks of it; vectors and routers stay F32. */
-static enum dtype tensor_type(const struct model *m, const struct tensor *t) {
+static enum dtype tensor_type(const struct model *m, const struct tensor *t, uint32_t layer) {
+    enum dtype type = strstr(t->desc->name, "ffn_down") && layer % 2 ? m->down_type : m->type;
     if (t->desc->fill > OUTPUT) return DT_F32;
-    if (t->dims[0] % dtype_info(m->type)->block_elems == 0) return m->type;
+    if (t->dims[0] % dtype_info(type)->block_elems == 0) return type;
     return t->dims[0] % dtype_info(DT_Q8_0)->block_elems == 0 ? DT_Q8_0 : DT_F16;
 }
 
@@ -382,7 +383,7 @@ static struct tensor *plan_tensors(const struct model *m, uint32_t *n) {
             if (layer > 0) snprintf(t->name, sizeof t->name, "blk.%u%s", layer - 1, strchr(d->name + 4, '.'));
             else snprintf(t->name, sizeof t->name, "%s", d->name);
             resolve_dims(m, t);
-            t->type = tensor_type(m, t);
+            t->type = tensor_type(m, t, layer);
         }
     }
     return all;
@@ -507,6 +508,7 @@ static const char usage[] =
     "  --arch ARCH          llama mixtral qwen2 qwen3 qwen3moe phi3 gemma2 gemma3\n"
     "  --type TYPE          of all matrices: F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K\n"
     "                       IQ4_NL IQ4_XS MXFP4 (vectors and routers are F32)\n"
+    "  --down-type TYPE     of the FFN's down projections in every other layer (default: --type), as mixed quantizations have\n"
     "  --size tiny|1b       a model for tests, or the shape of Llama 3.2 1B (default tiny)\n"
     "  --vocab spm|bpe      kind of vocabulary (default: the architecture's)\n"
     "  --rope-scaling S     none linear yarn llama3 longrope (phi3 only)\n"
@@ -555,7 +557,7 @@ static bool number_option(struct model *m, const char *name, const char *value) 
 }
 
 struct choices {
-    const char *arch, *type, *size, *vocab;
+    const char *arch, *type, *down_type, *size, *vocab;
 };
 
 static void parse(int argc, char **argv, struct model *m, struct choices *c) {
@@ -569,6 +571,7 @@ static void parse(int argc, char **argv, struct model *m, struct choices *c) {
         if (!value) wrong("needs a value", name);
         if (strcmp(name, "--arch") == 0) c->arch = value;
         else if (strcmp(name, "--type") == 0) c->type = value;
+        else if (strcmp(name, "--down-type") == 0) c->down_type = value;
         else if (strcmp(name, "--size") == 0) c->size = value;
         else if (strcmp(name, "--vocab") == 0) c->vocab = value;
         else if (strcmp(name, "--rope-scaling") == 0) m->rope_scaling = value;
@@ -602,12 +605,17 @@ static void fill_shape(struct model *m, bool big) {
     unless_set(&m->seed, 1);
 }
 
+static enum dtype type_named(const char *name) {
+    int type = dtype_from_name(name);
+    if (type < 0 || !dtype_info((uint32_t)type)->supported) wrong("unknown type", name);
+    return (enum dtype)type;
+}
+
 static void choose(struct model *m, const struct choices *c) {
     if (!c->arch || !c->type || !m->out) wrong("missing option", "--arch, --type and -o are needed");
     m->arch = find_arch(c->arch);
-    int type = dtype_from_name(c->type);
-    if (type < 0 || !dtype_info((uint32_t)type)->supported) wrong("unknown type", c->type);
-    m->type = (enum dtype)type;
+    m->type = type_named(c->type);
+    m->down_type = c->down_type ? type_named(c->down_type) : m->type;
     if (strcmp(c->size, "tiny") != 0 && strcmp(c->size, "1b") != 0) wrong("unknown size", c->size);
     fill_shape(m, strcmp(c->size, "1b") == 0);
     m->vocab = m->arch->vocab;

@@ -3,6 +3,7 @@
 
 #include "models/weights.h"
 #include "sched/model_file.h"
+#include "tools/box.h"
 #include "tools/cli.h"
 #include "tools/plan_print.h"
 
@@ -187,7 +188,7 @@ int cmd_inspect(int argc, char **argv) {
     int code;
     struct model_options m;
     if (!cli_parse(&c, argc, argv, &m, &code)) return code;
-    if (!model) return cli_no_model();
+    if (!model) model = BOX_MODEL;
     if (plan) return inspect_plan(model, &m, json);
     struct model_file *mf;
     struct err e;

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "tools/box.h"
 #include "tools/cli.h"
 
 #define HY_VERSION "0.1.0"
@@ -33,6 +34,7 @@ static void print_usage(FILE *f) {
 
 int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, which the commands report */
+    box_init();
     if (argc < 2) {
         print_usage(stderr);
         fputs("\n", stderr);

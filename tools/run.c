@@ -7,8 +7,10 @@
 #include "models/sampler.h"
 #include "models/tokenizer/detok.h"
 #include "runtime/clock.h"
+#include "tools/box.h"
 #include "tools/plan_print.h"
 #include "tools/run.h"
+#include "tools/run_chat.h"
 
 struct run {
     const struct run_hooks *hooks;
@@ -99,13 +101,15 @@ static int prompt_text(const struct run_args *a, char **text, size_t *len, struc
     return *text ? ERR_OK : err_set(e, ERR_NOMEM, "no memory for the prompt");
 }
 
-/* The prompt's tokens: BOS where the model wants it, no EOS, special tokens where their text stands. */
+/* The prompt's tokens, by way of the chat template unless it is raw: BOS where the model wants it, no EOS, special tokens where their text stands. */
 static int make_prompt(struct run *r, const struct run_args *a, struct err *e) {
     const struct tokenizer_info *ti = tokenizer_info(r->tok);
     char *text = NULL;
     size_t len;
+    bool has_bos = false;
     int rc = prompt_text(a, &text, &len, e);
-    if (!rc && ti->add_bos && ti->bos >= 0 && !tokens_push(&r->prompt, ti->bos)) rc = err_set(e, ERR_NOMEM, "no memory for the prompt");
+    if (!rc && !a->raw) rc = run_chat(a->model, &text, &len, &has_bos, e);
+    if (!rc && ti->add_bos && ti->bos >= 0 && !has_bos && !tokens_push(&r->prompt, ti->bos)) rc = err_set(e, ERR_NOMEM, "no memory for the prompt");
     if (!rc) rc = tokenizer_encode(r->tok, text, len, false, true, &r->prompt, e);
     free(text);
     if (!rc && r->prompt.n == 0) rc = err_set(e, ERR_ARG, "the prompt is empty and this model has no token to begin with; give some text");
@@ -192,7 +196,7 @@ int run_prompt(int argc, char **argv, const struct run_hooks *hooks) {
     int code;
     if (!cli_parse(&c, argc, argv, &m, &code)) return code;
     if (hooks->instead && hooks->instead(hooks->ctx, &code)) return code;
-    if (!a.model) return cli_no_model();
+    if (!a.model) a.model = BOX_MODEL;
     if (a.text && a.file) return cli_usage_error("-p and -f both name a prompt; give one of them");
     if (!a.text && !a.file && isatty(0)) return cli_usage_error("give a prompt with -p TEXT or -f FILE, or pipe it in");
     cli_catch_interrupt();

@@ -56,7 +56,8 @@ static int env_u32(const char *name, uint32_t *out, uint32_t least, struct err *
     if (!s || !*s) return ERR_OK;
     char *end;
     unsigned long v = strtoul(s, &end, 10);
-    if (*end || *s == '-' || v < least || v > 65536) return err_set(e, ERR_ARG, "%s is '%s'; it must be a whole number from %u to 65536", name, s, least);
+    if (*end || *s == '-' || v < least || v > 65536)
+        return err_set(e, ERR_ARG, "%s is '%s'; it must be a whole number from %u to 65536", name, s, least);
     *out = (uint32_t)v;
     return ERR_OK;
 }
@@ -67,7 +68,8 @@ static int env_keep_alive(int64_t *out, struct err *e) {
     char *end;
     double seconds = strtod(s, &end);
     if (!*end) *out = seconds < 0 || seconds >= 9e9 ? DURATION_FOREVER : (int64_t)(seconds * 1e9);
-    else if (!duration_parse(s, out)) return err_set(e, ERR_ARG, "OLLAMA_KEEP_ALIVE is '%s'; it must be seconds or a duration such as 10m", s);
+    else if (!duration_parse(s, out))
+        return err_set(e, ERR_ARG, "OLLAMA_KEEP_ALIVE is '%s'; it must be seconds or a duration such as 10m", s);
     return ERR_OK;
 }
 
@@ -125,6 +127,18 @@ static int load_first(struct serve *s, struct err *e) {
     return rc;
 }
 
+static double gb(uint64_t bytes) { return (double)bytes / 1e9; }
+
+static void print_plan(const struct models_state *st) {
+    const struct hy_plan *p = &st->plan;
+    printf("plan      %.2f GB: weights %.2f, ", gb(p->total_bytes), gb(p->resident_bytes));
+    if (p->ring_bytes + p->pool_bytes) printf("room for streamed ones %.2f, ", gb(p->ring_bytes + p->pool_bytes));
+    printf("keys and values %.2f, work %.2f; context %u, %u at a time, %s\n", gb(p->kv_bytes),
+           gb(p->acts_bytes + p->other_bytes), p->n_ctx, p->n_seq, st->device);
+    if (p->file_bytes) printf("          %.2f GB of weights stay on disk (%s)\n", gb(p->file_bytes), hy_mode_name(p->mode));
+    if (p->tok_s > 0) printf("          about %.1f tok/s for one request\n", p->tok_s);
+}
+
 static void print_start(struct serve *s) {
     struct models_state st;
     const char *name = models_at(s->api.models, 0)->shown;
@@ -132,13 +146,13 @@ static void print_start(struct serve *s) {
         struct model *m = models_at(s->api.models, i);
         printf("model     %s  (%s)\n", m->shown, m->path);
         if (!models_state(s->api.models, m, &st)) continue;
-        printf("plan      %.2f GB: weights %.2f, keys and values %.2f, work %.2f; context %u, %u at a time, %s\n", (double)st.memory_bytes / 1e9,
-               (double)st.weights_bytes / 1e9, (double)st.kv_bytes / 1e9, (double)st.work_bytes / 1e9, st.n_ctx, st.n_seq, st.device);
+        print_plan(&st);
     }
     const char *host = s->guard.check_host ? s->socket.host : "<this machine>";
     printf("endpoint  http://%s:%u%s\n\n", s->socket.host, s->socket.port, s->api_key ? "  (with the key)" : "");
     printf("Ollama's clients:   OLLAMA_HOST=http://%s:%u ollama run %s\n", host, s->socket.port, name);
-    printf("OpenAI's clients:   OPENAI_BASE_URL=http://%s:%u/v1 OPENAI_API_KEY=%s, model \"%s\"\n", host, s->socket.port, s->api_key ? "<the key>" : "hy", name);
+    printf("OpenAI's clients:   OPENAI_BASE_URL=http://%s:%u/v1 OPENAI_API_KEY=%s, model \"%s\"\n", host, s->socket.port,
+           s->api_key ? "<the key>" : "hy", name);
     printf("in a browser:       http://%s:%u/hy\n", host, s->socket.port);
     cli_flush();
 }
@@ -148,12 +162,14 @@ static int start(struct serve *s, const struct model_options *m, struct err *e) 
     int rc = settle(s, &at, e);
     if (!rc) rc = listen_open(&at, &s->socket, e);
     if (rc) return rc;
-    if (!guard_init(&s->guard, (struct sockaddr *)&s->socket.bound, s->origins, s->api_key)) return err_set(e, ERR_NOMEM, "no memory to start");
+    if (!guard_init(&s->guard, (struct sockaddr *)&s->socket.bound, s->origins, s->api_key))
+        return err_set(e, ERR_NOMEM, "no memory to start");
     rc = open_models(s, m, e);
     if (!rc) rc = load_first(s, e);
     if (rc) return rc;
     s->api.started_ns = clock_ns();
-    struct http_options ho = {.listen_fd = s->socket.fd, .routes = api_routes, .n_route = api_n_route, .ctx = &s->api, .guard = &s->guard};
+    struct http_options ho = {
+        .listen_fd = s->socket.fd, .routes = api_routes, .n_route = api_n_route, .ctx = &s->api, .guard = &s->guard};
     return http_new(&ho, &s->api.http, e);
 }
 
@@ -173,8 +189,14 @@ int cmd_serve(int argc, char **argv) {
         {"--parallel", OPT_U32, &s.n_parallel, "N", "requests that are answered at a time (1; or OLLAMA_NUM_PARALLEL)", 1, 1024},
         {"--api-key", OPT_STR, &s.api_key, "KEY", "answer only those who send \"Authorization: Bearer KEY\"", 0, 0},
     };
-    const struct command c = {.name = "serve", .usage = "[NAME=]MODEL... [options]", .about = "Serves models over HTTP to the clients of Ollama and OpenAI.",
-                              .opts = opts, .n_opt = sizeof opts / sizeof opts[0], .model_options = true, .positional = s.spec, .n_positional = MAX_MODELS};
+    const struct command c = {.name = "serve",
+                              .usage = "[NAME=]MODEL... [options]",
+                              .about = "Serves models over HTTP to the clients of Ollama and OpenAI.",
+                              .opts = opts,
+                              .n_opt = sizeof opts / sizeof opts[0],
+                              .model_options = true,
+                              .positional = s.spec,
+                              .n_positional = MAX_MODELS};
     struct model_options m;
     int code;
     if (!cli_parse(&c, argc, argv, &m, &code)) return code;

@@ -6,6 +6,7 @@
 
 #include "models/chat/chat.h"
 #include "sched/model_file.h"
+#include "tools/box.h"
 #include "tools/cli.h"
 
 static int open_model(const char *path, struct chat **c, struct err *e) {
@@ -25,7 +26,7 @@ static int open_either(const char *path, struct chat **c, struct err *e) {
     FILE *f = fopen(path, "rb");
     bool model = f && fread(magic, 1, sizeof magic, f) == sizeof magic && memcmp(magic, "GGUF", sizeof magic) == 0;
     if (f) fclose(f);
-    if (model) return open_model(path, c, e);
+    if (model || strcmp(path, BOX_MODEL) == 0) return open_model(path, c, e);
     int rc = cli_read_all(path, &text, &len, e);
     if (rc) return rc;
     rc = chat_open_text(text, len, NULL, NULL, c, e);
@@ -116,7 +117,7 @@ int cmd_template(int argc, char **argv) {
     json_t *request = NULL;
     int code;
     if (!cli_parse(&cmd, argc, argv, NULL, &code)) return code;
-    if (!path) return cli_no_model();
+    if (!path) path = BOX_MODEL;
     int64_t now_s = 0;
     size_t len = 0;
     char *text = NULL;

@@ -5,6 +5,7 @@
 
 #include "models/tokenizer/detok.h"
 #include "sched/model_file.h"
+#include "tools/box.h"
 #include "tools/cli.h"
 
 static bool separates(char c) { return c == ',' || isspace((unsigned char)c); }
@@ -102,7 +103,7 @@ int cmd_tokenize(int argc, char **argv) {
     size_t len;
     int code;
     if (!cli_parse(&c, argc, argv, NULL, &code)) return code;
-    if (!model) return cli_no_model();
+    if (!model) model = BOX_MODEL;
     if (open_tokenizer(model, &t, &e)) return cli_fail(&e);
     if (tokenizer_info(t)->warning) fprintf(stderr, "hy: %s\n", tokenizer_info(t)->warning);
     code = cli_read_all(NULL, &text, &len, &e) ? cli_fail(&e) : EXIT_OK;

@@ -19,6 +19,7 @@ EMBED(trace_page_html, "tools/trace_page.html");
 EMBED(trace_page_css, "tools/trace_page.css");
 EMBED(trace_page_data, "tools/trace_page_data.js");
 EMBED(trace_page_lanes, "tools/trace_page_lanes.js");
+EMBED(trace_page_moves, "tools/trace_page_moves.js");
 EMBED(trace_page_js, "tools/trace_page.js");
 
 #define PUT(f, name) fwrite(name, 1, (size_t)(name##_end - name), f)
@@ -50,12 +51,13 @@ static void put_instant(FILE *f, const struct trace_event *ev) { fprintf(f, "%u,
 
 void trace_html(FILE *f, const struct trace_view *v) {
     fputs("<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
-          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
+          "<meta http-equiv=\"Content-Security-Policy\"\n content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
           "<meta name=\"viewport\" content=\"width=device-width\">\n<title>hy trace</title>\n<style>\n", f);
     PUT(f, trace_page_css);
     fputs("</style>\n", f);
     PUT(f, trace_page_html);
-    fprintf(f, "<script type=\"application/json\" id=\"data\">\n{\"from_ns\":%" PRIu64 ",\"events\":{", v->log.from_ns - v->log.events[0].t0_ns);
+    fprintf(f, "<script type=\"application/json\" id=\"data\">\n{\"from_ns\":%" PRIu64 ",\"events\":{",
+            v->log.from_ns - v->log.events[0].t0_ns);
     put_events(f, v, TRACE_STEP, put_step);
     fputc(',', f);
     put_events(f, v, TRACE_COMPUTE, put_compute);
@@ -72,6 +74,7 @@ void trace_html(FILE *f, const struct trace_view *v) {
     fputs("}</script>\n<script>\n", f);
     PUT(f, trace_page_data);
     PUT(f, trace_page_lanes);
+    PUT(f, trace_page_moves);
     PUT(f, trace_page_js);
     fputs("</script>\n</html>\n", f);
 }

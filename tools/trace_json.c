@@ -35,18 +35,31 @@ const char *trace_part_name(const struct trace_event *ev) {
 
 /* The sums */
 
+static void put_count(FILE *f, const char *name, uint64_t v) { fprintf(f, ",\"%s\":%" PRIu64, name, v); }
+
 static void put_share(FILE *f, const char *name, double v) {
     if (v < 0) fprintf(f, ",\"%s\":null", name);
     else fprintf(f, ",\"%s\":%.6f", name, v);
 }
 
 static void put_sum(FILE *f, const struct trace_sum *s, double disk_rate) {
-    fprintf(f,
-            "{\"step\":%" PRIu32 ",\"steps\":%" PRIu32 ",\"tokens\":%" PRIu64 ",\"time_ns\":%" PRIu64 ",\"compute_ns\":%" PRIu64 ",\"stall_ns\":%" PRIu64
-            ",\"other_ns\":%" PRIu64 ",\"between_ns\":%" PRIu64 ",\"idle_stall_ns\":%" PRIu64 ",\"io_ns\":%" PRIu64 ",\"overlap_ns\":%" PRIu64 ",\"read_bytes\":%" PRIu64
-            ",\"hits\":%" PRIu64 ",\"misses\":%" PRIu64 ",\"evictions\":%" PRIu64 ",\"predictions\":%" PRIu64 ",\"useful\":%" PRIu64,
-            s->step, s->n_step, s->n_tok, s->time_ns, s->compute_ns, s->stall_ns, s->other_ns, s->between_ns, s->idle_stall_ns, s->io_ns, s->overlap_ns, s->read_bytes,
-            s->n_hit, s->n_miss, s->n_evict, s->n_predict, s->n_useful);
+    fprintf(f, "{\"step\":%" PRIu32, s->step);
+    put_count(f, "steps", s->n_step);
+    put_count(f, "tokens", s->n_tok);
+    put_count(f, "time_ns", s->time_ns);
+    put_count(f, "compute_ns", s->compute_ns);
+    put_count(f, "stall_ns", s->stall_ns);
+    put_count(f, "other_ns", s->other_ns);
+    put_count(f, "between_ns", s->between_ns);
+    put_count(f, "idle_stall_ns", s->idle_stall_ns);
+    put_count(f, "io_ns", s->io_ns);
+    put_count(f, "overlap_ns", s->overlap_ns);
+    put_count(f, "read_bytes", s->read_bytes);
+    put_count(f, "hits", s->n_hit);
+    put_count(f, "misses", s->n_miss);
+    put_count(f, "evictions", s->n_evict);
+    put_count(f, "predictions", s->n_predict);
+    put_count(f, "useful", s->n_useful);
     put_share(f, "hit_rate", trace_sum_hit_rate(s));
     put_share(f, "precision", trace_sum_precision(s));
     put_share(f, "recall", trace_sum_recall(s));
@@ -55,7 +68,13 @@ static void put_sum(FILE *f, const struct trace_sum *s, double disk_rate) {
     fputc('}', f);
 }
 
-static void put_names(FILE *f, const struct trace_view *v) {
+static void put_mean(FILE *f, const char *name, const struct trace_sum *s, double disk_rate) {
+    fprintf(f, ",\"%s\":", name);
+    if (s->n_step) put_sum(f, s, disk_rate);
+    else fputs("null", f);
+}
+
+static void put_run(FILE *f, const struct trace_view *v) {
     fputs("{\"model\":", f);
     trace_json_str(f, v->model);
     fputs(",\"device\":", f);
@@ -66,24 +85,30 @@ static void put_names(FILE *f, const struct trace_view *v) {
     trace_json_str(f, v->verdict);
     fputs(",\"words\":", f);
     trace_json_str(f, v->words);
+    put_count(f, "layers", v->n_layer);
+    put_count(f, "experts", v->n_expert);
+    put_count(f, "plan_bytes", v->total_bytes);
+    put_count(f, "budget_bytes", v->budget_bytes);
+    put_count(f, "on_disk_bytes", v->file_bytes);
+    fprintf(f, ",\"disk_rate\":%.0f,\"disk_rate_given\":%s", v->disk_rate, v->disk_given ? "true" : "false");
+    put_count(f, "lost_events", v->log.lost_events);
+    put_count(f, "steps_before", v->log.n_before);
 }
 
 void trace_json_sums(FILE *f, const struct trace_view *v) {
-    put_names(f, v);
-    fprintf(f, ",\"layers\":%" PRIu32 ",\"experts\":%" PRIu32 ",\"plan_bytes\":%" PRIu64 ",\"budget_bytes\":%" PRIu64 ",\"on_disk_bytes\":%" PRIu64
-            ",\"disk_rate\":%.0f,\"disk_rate_given\":%s,\"lost_events\":%" PRIu64 ",\"steps_before\":%" PRIu32 ",\"prompt\":",
-            v->n_layer, v->n_expert, v->total_bytes, v->budget_bytes, v->file_bytes, v->disk_rate, v->disk_given ? "true" : "false", v->log.lost_events,
-            v->log.n_before);
-    if (v->prompt.n_step) put_sum(f, &v->prompt, v->disk_rate);
-    else fputs("null", f);
-    fputs(",\"token\":", f);
-    if (v->gen.n_step) put_sum(f, &v->gen, v->disk_rate);
-    else fputs("null", f);
+    put_run(f, v);
+    put_mean(f, "prompt", &v->prompt, v->disk_rate);
+    put_mean(f, "token", &v->gen, v->disk_rate);
     fputs(",\"each_layer\":[", f);
     for (uint32_t i = 0; i < v->n_layer; i++) {
         const struct trace_layer_sum *l = &v->layers[i];
-        fprintf(f, "%s{\"compute_ns\":%" PRIu64 ",\"stall_ns\":%" PRIu64 ",\"read_bytes\":%" PRIu64 ",\"hits\":%" PRIu64 ",\"misses\":%" PRIu64 "}",
-                i ? "," : "", l->compute_ns, l->stall_ns, l->read_bytes, l->n_hit, l->n_miss);
+        fprintf(f, "%s{\"layer\":%" PRIu32, i ? "," : "", i);
+        put_count(f, "compute_ns", l->compute_ns);
+        put_count(f, "stall_ns", l->stall_ns);
+        put_count(f, "read_bytes", l->read_bytes);
+        put_count(f, "hits", l->n_hit);
+        put_count(f, "misses", l->n_miss);
+        fputc('}', f);
     }
     fputs("],\"each_step\":[", f);
     for (uint32_t i = 0; i < v->log.n_step; i++) {
@@ -98,7 +123,8 @@ void trace_json_sums(FILE *f, const struct trace_view *v) {
 static void put_lane(FILE *f, int pid, int tid, const char *what, const char *name, int order) {
     fprintf(f, "{\"ph\":\"M\",\"pid\":%d,\"tid\":%d,\"name\":\"%s_name\",\"args\":{\"name\":", pid, tid, what);
     trace_json_str(f, name);
-    fprintf(f, "}},\n{\"ph\":\"M\",\"pid\":%d,\"tid\":%d,\"name\":\"%s_sort_index\",\"args\":{\"sort_index\":%d}},\n", pid, tid, what, order);
+    fprintf(f, "}},\n{\"ph\":\"M\",\"pid\":%d,\"tid\":%d,\"name\":\"%s_sort_index\",", pid, tid, what);
+    fprintf(f, "\"args\":{\"sort_index\":%d}},\n", order);
 }
 
 static void put_lanes(FILE *f, const struct trace_view *v) {

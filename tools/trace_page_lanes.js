@@ -1,45 +1,105 @@
-/* The timeline: lanes of disk and device, or one row per layer; overview, zoom, hover. */
-const GUTTER = 104, RULER = 22;
-const canvas = document.getElementById('lanes'), map = document.getElementById('map'), tip = document.getElementById('tip');
+/* The timeline drawn: lanes of disk and device, or one row per layer, and the overview of the whole run. */
+const GUTTER = 104,
+  RULER = 22;
+const canvas = document.getElementById('lanes'),
+  map = document.getElementById('map'),
+  tip = document.getElementById('tip');
 const view = { a: 0, b: END, mode: 'lanes', layer: null };
-let lanes = [], ink = {}, hover = null;
+let lanes = [],
+  ink = {},
+  hover = null;
 
-function color(name) { return ink[name]; }
+function color(name) {
+  return ink[name];
+}
 function readInk() {
   const style = getComputedStyle(document.documentElement);
-  for (const name of ['card', 'line', 'ink', 'soft', 'compute', 'compute-2', 'stall', 'other', 'between', 'demand', 'schedule', 'speculate', 'unused', 'on', 'hit',
-    'evict']) ink[name] = style.getPropertyValue('--' + name).trim();
+  for (const name of [
+    'card',
+    'line',
+    'ink',
+    'soft',
+    'compute',
+    'compute-2',
+    'stall',
+    'other',
+    'between',
+    'demand',
+    'schedule',
+    'speculate',
+    'unused',
+    'on',
+    'hit',
+    'evict',
+  ])
+    ink[name] = style.getPropertyValue('--' + name).trim();
 }
 
 /* Which lanes there are. A lane draws spans of lists, or the disk's rate. */
-function byParity(e, i) { return e.layer[i] % 2 ? 'compute-2' : 'compute'; }
-function byPriority(e, i) { return PRIORITIES[e.priority[i]] || 'other'; }
+function byParity(e, i) {
+  return e.layer[i] % 2 ? 'compute-2' : 'compute';
+}
+function byPriority(e, i) {
+  return PRIORITIES[e.priority[i]] || 'other';
+}
 
 const SPAN = {
-  step: { color: (e, i) => i % 2 ? 'between' : 'other', label: (e, i) => e.tokens[i] > 1 ? `prompt, ${e.tokens[i]} tokens` : `token ${e.step[i]}`, text: 'ink' },
+  step: {
+    color: (e, i) => (i % 2 ? 'between' : 'other'),
+    label: (e, i) => (e.tokens[i] > 1 ? `prompt, ${e.tokens[i]} tokens` : `token ${e.step[i]}`),
+    text: 'ink',
+  },
   compute: { color: byParity, label: (e, i) => `${e.layer[i]}`, text: 'on' },
   wait: { color: () => 'stall', label: (e, i) => `${e.layer[i]}`, text: 'on' },
-  read: { color: byPriority, label: (e, i) => e.expert[i] < 0 ? `${e.layer[i]} ${PARTS[e.part[i]]}` : `${e.layer[i]}·${e.expert[i]} ${PARTS[e.part[i]]}`, text: 'on' },
-  hit: { color: () => 'hit' }, miss: { color: () => 'stall' }, evict: { color: () => 'evict' }, predict: { color: () => 'speculate' }, useful: { color: () => 'hit' },
+  read: {
+    color: byPriority,
+    label: (e, i) =>
+      e.expert[i] < 0 ? `${e.layer[i]} ${PARTS[e.part[i]]}` : `${e.layer[i]}·${e.expert[i]} ${PARTS[e.part[i]]}`,
+    text: 'on',
+  },
+  hit: { color: () => 'hit' },
+  miss: { color: () => 'stall' },
+  evict: { color: () => 'evict' },
+  predict: { color: () => 'speculate' },
+  useful: { color: () => 'hit' },
 };
-const CACHE_NAMES = { hit: 'expert hits', miss: 'misses', evict: 'evictions', predict: 'guesses', useful: 'right guesses' };
+const CACHE_NAMES = {
+  hit: 'expert hits',
+  miss: 'misses',
+  evict: 'evictions',
+  predict: 'guesses',
+  useful: 'right guesses',
+};
 
 function makeLanes() {
-  const out = [{ name: 'steps', h: 20, lists: listsBy('step', null, 1) }, { name: 'device', h: 44, lists: listsBy('compute', null, 1).concat(listsBy('wait', null, 1)) }];
+  const out = [
+    { name: 'steps', h: 20, lists: listsBy('step', null, 1) },
+    { name: 'device', h: 44, lists: listsBy('compute', null, 1).concat(listsBy('wait', null, 1)) },
+  ];
   if (EVENTS.read.n) {
     out.push({ name: 'disk', h: 92, rate: true, lists: [] });
     const n = EVENTS.read.lane.reduce((a, b) => Math.max(a, b), 0) + 1;
-    listsBy('read', 'lane', n).forEach((list, k) => out.push({ name: `reader ${k}`, h: 17, close: k > 0, lists: [list] }));
+    listsBy('read', 'lane', n).forEach((list, k) =>
+      out.push({ name: `reader ${k}`, h: 17, close: k > 0, lists: [list] }),
+    );
   }
-  CACHE_KINDS.filter(kind => EVENTS[kind].n).forEach((kind, k) => out.push({ name: CACHE_NAMES[kind], h: 12, close: k > 0, lists: listsBy(kind, null, 1) }));
+  CACHE_KINDS.filter(kind => EVENTS[kind].n).forEach((kind, k) =>
+    out.push({ name: CACHE_NAMES[kind], h: 12, close: k > 0, lists: listsBy(kind, null, 1) }),
+  );
   return out;
 }
 
 function makeLayers() {
   const h = Math.max(7, Math.min(24, Math.floor(460 / SUMS.layers)));
   const parts = ['compute', 'wait', 'read'].map(kind => listsBy(kind, 'layer', SUMS.layers));
-  return [{ name: 'steps', h: 20, lists: listsBy('step', null, 1) }].concat(Array.from({ length: SUMS.layers }, (_, layer) => (
-    { name: h >= 12 || layer % 4 === 0 ? `layer ${layer}` : '', h, close: layer > 0, lists: parts.map(lists => lists[layer]) })));
+  return [{ name: 'steps', h: 20, lists: listsBy('step', null, 1) }].concat(
+    Array.from({ length: SUMS.layers }, (_, layer) => ({
+      name: h >= 12 || layer % 4 === 0 ? `layer ${layer}` : '',
+      h,
+      close: layer > 0,
+      lists: parts.map(lists => lists[layer]),
+    })),
+  );
 }
 
 function layOut() {
@@ -55,7 +115,8 @@ function layOut() {
 
 /* Drawing */
 function surface(c) {
-  const ratio = window.devicePixelRatio || 1, box = c.getBoundingClientRect();
+  const ratio = window.devicePixelRatio || 1,
+    box = c.getBoundingClientRect();
   c.width = Math.round(box.width * ratio);
   c.height = Math.round(box.height * ratio);
   const g = c.getContext('2d');
@@ -64,23 +125,39 @@ function surface(c) {
   g.textBaseline = 'middle';
   return { g, w: box.width, h: box.height };
 }
-function width() { return Math.max(1, canvas.getBoundingClientRect().width - GUTTER); } /* 0 before the page is laid out */
-function xOf(t) { return GUTTER + (t - view.a) / (view.b - view.a) * width(); }
-function tOf(x) { return view.a + (x - GUTTER) / width() * (view.b - view.a); }
-function dimmed(e, i) { return view.layer !== null && e.layer && e.layer[i] !== view.layer; }
+function width() {
+  return Math.max(1, canvas.getBoundingClientRect().width - GUTTER);
+} /* 0 before the page is laid out */
+function xOf(t) {
+  return GUTTER + ((t - view.a) / (view.b - view.a)) * width();
+}
+function tOf(x) {
+  return view.a + ((x - GUTTER) / width()) * (view.b - view.a);
+}
+function dimmed(e, i) {
+  return view.layer !== null && e.layer && e.layer[i] !== view.layer;
+}
 
 /* Spans narrower than this are not drawn one by one: a column of pixels gets darker by what they cover. */
-const FINE_PX = 1.5, LEAST_PX = 0.5;
+const FINE_PX = 1.5,
+  LEAST_PX = 0.5;
 
 function drawSpans(g, list, y, h) {
-  const { e, ids } = list, how = SPAN[list.kind], w = width(), scale = w / (view.b - view.a), fine = new Map();
+  const { e, ids } = list,
+    how = SPAN[list.kind],
+    w = width(),
+    scale = w / (view.b - view.a),
+    fine = new Map();
   let n = 0;
   for (let k = firstFrom(list, view.a - list.longest); k < ids.length && e.t0[ids[k]] < view.b; k++) {
     const i = ids[k];
     if (e.t1[i] < view.a) continue;
     n++;
-    const a = Math.max(0, (e.t0[i] - view.a) * scale), b = Math.min(w, (e.t1[i] - view.a) * scale);
-    const dim = dimmed(e, i), name = how.color(e, i), key = dim ? name + ' dim' : name;
+    const a = Math.max(0, (e.t0[i] - view.a) * scale),
+      b = Math.min(w, (e.t1[i] - view.a) * scale);
+    const dim = dimmed(e, i),
+      name = how.color(e, i),
+      key = dim ? name + ' dim' : name;
     if (b - a < FINE_PX) {
       if (!fine.has(key)) fine.set(key, { name, dim, cover: new Float32Array(Math.ceil(w) + 1) });
       fine.get(key).cover[Math.floor(a)] += Math.max(b - a, LEAST_PX);
@@ -112,7 +189,8 @@ function drawLabel(g, text, x, y, w, h, name) {
 
 /* A round step that gives about n ticks. */
 function tickStep(span, n) {
-  const raw = span / n, ten = 10 ** Math.floor(Math.log10(raw));
+  const raw = span / n,
+    ten = 10 ** Math.floor(Math.log10(raw));
   return ten * (raw / ten > 5 ? 10 : raw / ten > 2 ? 5 : raw / ten > 1 ? 2 : 1);
 }
 
@@ -133,19 +211,27 @@ function drawRuler(g, w, h) {
   }
 }
 
-function rateTop() { return Math.max(ROOF.rate * 1.25, Math.min(PEAK * 1.1, ROOF.rate * 2.5)); }
-function rateAt(t, span) { return (readUntil(t + span) - readUntil(t)) / span * 1e9; }
+function rateTop() {
+  return Math.max(ROOF.rate * 1.25, Math.min(PEAK * 1.1, ROOF.rate * 2.5));
+}
+function rateAt(t, span) {
+  return ((readUntil(t + span) - readUntil(t)) / span) * 1e9;
+}
 
 /* What the disk delivers, under the line of what it could. */
 function drawRate(g, lane) {
-  const top = rateTop(), w = width(), px = 3, span = (view.b - view.a) / w * px, yOf = rate => lane.y + lane.h * (1 - Math.min(1, rate / top));
+  const top = rateTop(),
+    w = width(),
+    px = 3,
+    span = ((view.b - view.a) / w) * px,
+    yOf = rate => lane.y + lane.h * (1 - Math.min(1, rate / top));
   const roof = Math.round(yOf(ROOF.rate)) + 0.5;
   g.fillStyle = color('unused');
   g.fillRect(GUTTER, roof, w, lane.y + lane.h - roof);
   g.fillStyle = color('demand');
   let n = 0;
   for (let x = 0; x < w; x += px) {
-    const rate = rateAt(view.a + x / w * (view.b - view.a), span);
+    const rate = rateAt(view.a + (x / w) * (view.b - view.a), span);
     if (rate <= 0) continue;
     n++;
     g.fillRect(GUTTER + x, yOf(rate), Math.min(px, w - x), lane.y + lane.h - yOf(rate));
@@ -187,11 +273,13 @@ function place(lane, list) {
 }
 
 function drawLanes() {
-  const { g, w, h } = surface(canvas), drawn = {};
+  const { g, w, h } = surface(canvas),
+    drawn = {};
   drawRuler(g, w - GUTTER, h);
   for (const lane of lanes) {
     if (lane.rate) drawn.rate = drawRate(g, lane);
-    for (const list of lane.lists) drawn[list.kind] = (drawn[list.kind] || 0) + drawSpans(g, list, ...place(lane, list));
+    for (const list of lane.lists)
+      drawn[list.kind] = (drawn[list.kind] || 0) + drawSpans(g, list, ...place(lane, list));
   }
   drawGutter(g, h);
   if (hover) {
@@ -200,13 +288,18 @@ function drawLanes() {
     g.fillRect(hover.x, RULER - 4, 1, h);
     g.globalAlpha = 1;
   }
-  for (const kind of Object.keys(SPAN).concat('rate')) canvas.dataset[kind] = drawn[kind] || 0; /* for tests: how many of each are in sight */
+  for (const kind of Object.keys(SPAN).concat('rate'))
+    canvas.dataset[kind] = drawn[kind] || 0; /* for tests: how many of each are in sight */
 }
 
 function drawMap() {
-  const { g, w, h } = surface(map), wide = w - GUTTER, per = END / wide;
+  const { g, w, h } = surface(map),
+    wide = w - GUTTER,
+    per = END / wide;
   for (let x = 0; x < wide; x++) {
-    const t = x * per, busy = (computeUntil(t + per) - computeUntil(t)) / per, stalled = (waitUntil(t + per) - waitUntil(t)) / per;
+    const t = x * per,
+      busy = (computeUntil(t + per) - computeUntil(t)) / per,
+      stalled = (waitUntil(t + per) - waitUntil(t)) / per;
     g.fillStyle = color('compute');
     g.fillRect(GUTTER + x, h * (1 - busy), 1, h * busy);
     g.fillStyle = color('stall');
@@ -214,7 +307,8 @@ function drawMap() {
   }
   g.fillStyle = color('soft');
   g.fillText('whole run', 0, h / 2);
-  const a = GUTTER + view.a / END * wide, b = GUTTER + view.b / END * wide;
+  const a = GUTTER + (view.a / END) * wide,
+    b = GUTTER + (view.b / END) * wide;
   g.fillStyle = color('card');
   g.globalAlpha = 0.72;
   g.fillRect(GUTTER, 0, a - GUTTER, h);
@@ -234,134 +328,4 @@ function redraw() {
     drawLanes();
     markSteps();
   });
-}
-
-/* Moving */
-function show(a, b) {
-  const span = Math.min(END, Math.max(2000, b - a));
-  view.a = Math.max(0, Math.min(END - span, a));
-  view.b = view.a + span;
-  redraw();
-}
-function zoom(factor, at) { show(at - (at - view.a) * factor, at + (view.b - at) * factor); }
-function pan(share) { const d = share * (view.b - view.a); show(view.a + d, view.b + d); }
-function showPeriod(i) {
-  const p = PERIODS[i], room = (p.to - p.from) * 0.02;
-  show(p.from - room, p.to + room);
-}
-function stepPeriod(by) {
-  const mid = (view.a + view.b) / 2, whole = view.b - view.a > 0.99 * END;
-  let at = PERIODS.findIndex(p => p.to >= mid);
-  if (at < 0) at = PERIODS.length - 1;
-  showPeriod(whole ? (by > 0 ? 0 : PERIODS.length - 1) : Math.max(0, Math.min(PERIODS.length - 1, at + by)));
-}
-function follow(layer) {
-  view.layer = layer;
-  redraw();
-  drawLayerChart();
-}
-function setMode(mode) {
-  view.mode = mode;
-  for (const m of ['lanes', 'layers']) document.getElementById(`view-${m}`).setAttribute('aria-pressed', m === mode);
-  layOut();
-  redraw();
-}
-
-/* What lies under the pointer: the event at this time in this lane, or the nearest within a few pixels. */
-function under(x, y) {
-  const lane = lanes.find(l => y >= l.y - 1 && y <= l.y + l.h + 1), t = tOf(x), near = 4 * (view.b - view.a) / width();
-  if (!lane || x < GUTTER) return null;
-  if (lane.rate) return { rate: true, t };
-  let best = null;
-  for (const list of lane.lists) {
-    const { e, ids } = list;
-    for (let k = firstFrom(list, t - list.longest - near); k < ids.length && e.t0[ids[k]] <= t + near; k++) {
-      const i = ids[k], far = Math.max(0, e.t0[i] - t, t - e.t1[i]);
-      if (far <= near && (!best || far <= best.far)) best = { kind: list.kind, e, i, far };
-    }
-  }
-  return best;
-}
-
-function where(e, i) { return `layer ${e.layer[i]}` + (e.expert && e.expert[i] >= 0 ? `, expert ${e.expert[i]}` : ''); }
-const WORDS = {
-  step: (e, i) => {
-    const s = SUMS.each_step[i];
-    return [e.tokens[i] > 1 ? `step ${e.step[i]}: ${e.tokens[i]} tokens of the prompt` : `step ${e.step[i]}: one token`,
-      `${time(s.time_ns)}: compute ${time(s.compute_ns)}, waits ${time(s.stall_ns)}`, `${size(s.read_bytes)} read`];
-  },
-  compute: (e, i) => [`compute, ${where(e, i)}`, time(e.t1[i] - e.t0[i])],
-  wait: (e, i) => [`waits for the disk, ${where(e, i)}`, time(e.t1[i] - e.t0[i])],
-  read: (e, i) => [`read: ${where(e, i)}, ${PARTS[e.part[i]]}`, `${size(e.bytes[i])} in ${time(e.t1[i] - e.t0[i])}, ${speed(e.bytes[i] / (e.t1[i] - e.t0[i]) * 1e9)}`,
-    { demand: 'needed at once', schedule: 'ahead, as scheduled', speculate: 'ahead, on a guess' }[PRIORITIES[e.priority[i]]] + `; reader ${e.lane[i]}`],
-  hit: (e, i) => [`hit: ${where(e, i)}`, 'was in memory'],
-  miss: (e, i) => [`miss: ${where(e, i)}`, 'had to be read'],
-  evict: (e, i) => [`evicted: ${where(e, i)}`, 'made room for another'],
-  predict: (e, i) => [`guess: ${where(e, i)}`, 'is read ahead'],
-  useful: (e, i) => [`right guess: ${where(e, i)}`, 'was read ahead and then used'],
-};
-
-function showTip(event, lines) {
-  tip.replaceChildren(...lines.map((line, k) => Object.assign(document.createElement(k ? 'span' : 'b'), { textContent: line })).flatMap((el, k) => k > 1 ? [document.createElement('br'), el] : [el]));
-  tip.hidden = false;
-  const box = tip.getBoundingClientRect();
-  tip.style.left = `${Math.min(event.clientX + 14, window.innerWidth - box.width - 8)}px`;
-  tip.style.top = `${event.clientY + 18 + box.height > window.innerHeight ? event.clientY - box.height - 10 : event.clientY + 18}px`;
-}
-
-function onHover(event) {
-  const box = canvas.getBoundingClientRect(), x = event.clientX - box.left, hit = under(x, event.clientY - box.top);
-  hover = x >= GUTTER ? { x } : null;
-  redraw();
-  if (!hit) return void (tip.hidden = true);
-  const span = (view.b - view.a) / width() * 3;
-  const rate = hit.rate ? rateAt(hit.t, span) : 0;
-  showTip(event, hit.rate ? [`the disk delivers ${speed(rate)}`, `${percent(rate / ROOF.rate)} of ${ROOF.known ? 'its roof' : 'the fastest seen'}, at ${time(hit.t)}`]
-    : [...WORDS[hit.kind](hit.e, hit.i), `at ${time(hit.e.t0[hit.i])}`]);
-}
-
-function listen() {
-  let drag = null;
-  canvas.addEventListener('wheel', event => {
-    event.preventDefault();
-    const x = event.clientX - canvas.getBoundingClientRect().left;
-    if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) pan((event.deltaX || event.deltaY) / 800);
-    else zoom(1.0015 ** event.deltaY, tOf(Math.max(GUTTER, x)));
-  }, { passive: false });
-  canvas.addEventListener('pointerdown', event => {
-    drag = { x: event.clientX, a: view.a, b: view.b, moved: false };
-    canvas.setPointerCapture(event.pointerId);
-  });
-  canvas.addEventListener('pointermove', event => {
-    if (!drag) return onHover(event);
-    const d = (drag.x - event.clientX) / width() * (drag.b - drag.a);
-    if (Math.abs(event.clientX - drag.x) > 3) drag.moved = true;
-    if (drag.moved) show(drag.a + d, drag.b + d);
-  });
-  canvas.addEventListener('pointerup', event => {
-    const box = canvas.getBoundingClientRect(), hit = drag && !drag.moved ? under(event.clientX - box.left, event.clientY - box.top) : null;
-    if (hit && hit.kind === 'step') showPeriod(hit.i);
-    else if (drag && !drag.moved) follow(hit && hit.e && hit.e.layer[hit.i] !== view.layer ? hit.e.layer[hit.i] : null);
-    drag = null;
-  });
-  canvas.addEventListener('pointerleave', () => { hover = null; tip.hidden = true; redraw(); });
-  const move = event => {
-    const box = map.getBoundingClientRect(), t = (event.clientX - box.left - GUTTER) / (box.width - GUTTER) * END, half = (view.b - view.a) / 2;
-    if (event.buttons) show(t - half, t + half);
-  };
-  map.addEventListener('pointerdown', move);
-  map.addEventListener('pointermove', move);
-  const keys = {
-    ArrowLeft: () => pan(-0.2), ArrowRight: () => pan(0.2), '+': () => zoom(0.6, (view.a + view.b) / 2), '=': () => zoom(0.6, (view.a + view.b) / 2),
-    '-': () => zoom(1 / 0.6, (view.a + view.b) / 2), 0: () => show(0, END), n: () => stepPeriod(1), p: () => stepPeriod(-1),
-    l: () => setMode(view.mode === 'lanes' ? 'layers' : 'lanes'), Escape: () => follow(null),
-  };
-  window.addEventListener('keydown', event => {
-    if (event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
-    event.preventDefault();
-    keys[event.key]();
-  });
-  for (const [id, key] of [['in', '+'], ['out', '-'], ['all', '0'], ['next', 'n'], ['prev', 'p']]) document.getElementById(id).onclick = keys[key];
-  for (const mode of ['lanes', 'layers']) document.getElementById(`view-${mode}`).onclick = () => setMode(mode);
-  window.addEventListener('resize', () => { redraw(); drawLayerChart(); });
 }

@@ -6,29 +6,36 @@
 #define MOST_ROWS 24u /* of single steps; the JSON has all */
 #define TOP_LAYERS 3u
 
-static double ms(uint64_t ns, const struct trace_sum *s) { return (double)ns / 1e6 / s->n_step; }
-
-static void put_percent(FILE *f, double share, int width) {
-    if (share < 0) fprintf(f, " %*s", width, "-");
-    else fprintf(f, " %*.1f", width, 100 * share);
+static void put_percent(FILE *f, double share) {
+    if (share < 0) fprintf(f, " %6s", "-");
+    else fprintf(f, " %6.1f", 100 * share);
 }
 
 /* A step, or the mean of several. */
 static void put_row(FILE *f, const char *name, const struct trace_sum *s, double disk_rate) {
-    fprintf(f, "%-7s %6.0f %9.2f %9.2f %9.2f %8.2f %8.2f %9.2f %8.2f", name, (double)s->n_tok / s->n_step, ms(s->time_ns, s), ms(s->compute_ns, s),
-            ms(s->stall_ns, s), ms(s->other_ns, s), ms(s->between_ns, s), ms(s->io_ns, s), ms(s->overlap_ns, s));
-    put_percent(f, trace_sum_hit_rate(s), 6);
+    const uint64_t times[] = {s->time_ns, s->compute_ns, s->stall_ns, s->other_ns, s->between_ns, s->io_ns, s->overlap_ns};
+    fprintf(f, "%-7s %6.0f", name, (double)s->n_tok / s->n_step);
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) fprintf(f, " %9.2f", (double)times[i] / 1e6 / s->n_step);
+    put_percent(f, trace_sum_hit_rate(s));
     fprintf(f, " %8.4f", s->n_tok ? (double)s->read_bytes / 1e9 / (double)s->n_tok : 0);
-    put_percent(f, trace_sum_disk_share(s, disk_rate), 6);
-    put_percent(f, trace_sum_bound(s, disk_rate), 6);
+    put_percent(f, trace_sum_disk_share(s, disk_rate));
+    put_percent(f, trace_sum_bound(s, disk_rate));
     fputc('\n', f);
+}
+
+static void put_head(FILE *f) {
+    static const char *const heads[][2] = {{"time", "ms"}, {"= compute", "ms"}, {"+ stall", "ms"}, {"+ other", "ms"}, {"+ between", "ms"},
+                                           {"I/O", "ms"}, {"overlap", "ms"}};
+    for (int line = 0; line < 2; line++) {
+        fprintf(f, "%-7s %6s", line ? "step" : "", line ? "tokens" : "");
+        for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) fprintf(f, " %9s", heads[i][line]);
+        fputs(line ? "      %  per tok      %      %\n" : "   hits  GB read   disk  bound\n", f);
+    }
 }
 
 static void put_steps(FILE *f, const struct trace_view *v) {
     uint32_t n = v->log.n_step, first = n > MOST_ROWS ? n - MOST_ROWS : 0;
-    fprintf(f, "%-7s %6s %9s %9s %9s %8s %8s %9s %8s %6s %8s %6s %6s\n", "", "", "time", "= compute", "+ stall", "+ other", "+ betw.", "I/O", "overlap",
-            "hits", "GB read", "disk", "bound");
-    fprintf(f, "%-7s %6s %9s %9s %9s %8s %8s %9s %8s %6s %8s %6s %6s\n", "step", "tokens", "ms", "ms", "ms", "ms", "ms", "ms", "ms", "%", "per tok", "%", "%");
+    put_head(f);
     if (first) fprintf(f, "        (%u earlier steps are not shown)\n", first);
     for (uint32_t i = first; i < n; i++) {
         char name[16];
@@ -66,20 +73,25 @@ static void put_guesses(FILE *f, const struct trace_view *v) {
     fputc('\n', f);
 }
 
+static void put_disk(FILE *f, const struct trace_view *v) {
+    double rate = v->disk_rate / 1e9, measured = v->disk_measured / 1e9;
+    if (rate > 0 && v->disk_given) fprintf(f, "disk         %.2f GB/s at most (given)\n", rate);
+    else if (rate > measured) fprintf(f, "disk         %.2f GB/s, which this run reached (%.2f were measured before)\n", rate, measured);
+    else if (rate > 0) fprintf(f, "disk         %.2f GB/s at most (measured)\n", rate);
+    else if (trace_view_main(v)->read_bytes) fprintf(f, "disk         not measured; hy profile does, or give --disk-rate\n");
+}
+
 void trace_text(FILE *f, const struct trace_view *v) {
     fprintf(f, "%s on %s; %s; plan %.2f GB", v->model, v->device, v->mode, (double)v->total_bytes / 1e9);
     if (v->file_bytes) fprintf(f, ", %.2f GB stay on disk", (double)v->file_bytes / 1e9);
     fprintf(f, "\n\n");
     put_steps(f, v);
     fputc('\n', f);
-    if (v->disk_rate > v->disk_measured && !v->disk_given)
-        fprintf(f, "disk         %.2f GB/s, which this run reached (%.2f were measured before)\n", v->disk_rate / 1e9, v->disk_measured / 1e9);
-    else if (v->disk_rate > 0) fprintf(f, "disk         %.2f GB/s at most (%s)\n", v->disk_rate / 1e9, v->disk_given ? "given" : "measured");
-    else if (trace_view_main(v)->read_bytes) fprintf(f, "disk         not measured; hy profile does, or give --disk-rate\n");
+    put_disk(f, v);
     put_layers(f, v);
     put_guesses(f, v);
     if (v->log.lost_events)
-        fprintf(f, "lost         the trace was full: the oldest %" PRIu64 " events, and with them the first %u steps, are not in it\n", v->log.lost_events,
-                v->log.n_before);
+        fprintf(f, "lost         the trace was full: the oldest %" PRIu64 " events, and with them the first %" PRIu32 " steps, are not in it\n",
+                v->log.lost_events, v->log.n_before);
     fprintf(f, "verdict      %s\n", v->words);
 }

@@ -32,6 +32,7 @@ void trace_view_describe(struct trace_view *v, const struct hy_engine *en, const
     if (!v->disk_given) v->disk_rate = p->disk_rate;
 }
 
+/* Percent of the time. */
 static double share(uint64_t part, const struct trace_sum *s) { return s->time_ns ? 100 * (double)part / (double)s->time_ns : 0; }
 
 /* Why the disk is slower than it could be, or that it is not. */
@@ -40,7 +41,8 @@ static void say_disk(struct trace_view *v, const struct trace_sum *s) {
     if (used < 0) return;
     double rate = (double)s->read_bytes / (double)s->time_ns, roof = v->disk_rate / 1e9;
     if (used >= GOOD_SHARE) {
-        add(v, " It delivers %.2f of the %.2f GB/s that it can: only fewer missing bytes (more memory, smaller weights) make this faster.", rate, roof);
+        add(v, " It delivers %.2f of the %.2f GB/s that it can:", rate, roof);
+        add(v, " only fewer missing bytes (more memory, smaller weights) make this faster.");
         return;
     }
     double idle = 100 - share(s->io_ns, s), slow = share(s->io_ns, s) - 100 * used;
@@ -54,26 +56,25 @@ static void say_disk(struct trace_view *v, const struct trace_sum *s) {
 static void judge(struct trace_view *v) {
     const struct trace_sum *s = trace_view_main(v);
     const char *name = "";
+    double compute = share(s->compute_ns, s), stall = share(s->stall_ns, s);
     switch (trace_sum_verdict(s)) {
     case TRACE_RESIDENT:
         name = "resident";
-        add(v, "Nothing was read: all weights that were needed are in memory. The device computes %.0f %% of the time.", share(s->compute_ns, s));
+        add(v, "Nothing was read: all weights that were needed are in memory. The device computes %.0f %% of the time.", compute);
         break;
     case TRACE_COMPUTE_BOUND:
         name = "compute";
-        add(v, "Compute is the bottleneck: the device computes %.0f %% of the time and waits for the disk %.0f %%.", share(s->compute_ns, s),
-            share(s->stall_ns, s));
+        add(v, "Compute is the bottleneck: the device computes %.0f %% of the time and waits for the disk %.0f %%.", compute, stall);
         break;
     case TRACE_DISK_BOUND:
         name = "disk";
-        add(v, "The disk is the bottleneck: the device waits for it %.0f %% of the time and computes %.0f %%.", share(s->stall_ns, s),
-            share(s->compute_ns, s));
+        add(v, "The disk is the bottleneck: the device waits for it %.0f %% of the time and computes %.0f %%.", stall, compute);
         say_disk(v, s);
         break;
     case TRACE_IN_TURN:
         name = "turns";
-        add(v, "Compute takes the most time, but does not hide the disk: the device computes %.0f %% of the time and waits for the disk %.0f %%.",
-            share(s->compute_ns, s), share(s->stall_ns, s));
+        add(v, "Compute takes the most time, but does not hide the disk: the device computes %.0f %% of the time and waits for it %.0f %%.",
+            compute, stall);
         say_disk(v, s);
         break;
     case TRACE_HOST_BOUND:

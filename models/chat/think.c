@@ -14,8 +14,10 @@ static const struct think_tags known[] = {
 };
 
 struct think_tags think_detect(const char *source, size_t len) {
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) /* a template may open the tag in the prompt only, or cut at the end only */
-        if (memmem(source, len, known[i].close, strlen(known[i].close)) || memmem(source, len, known[i].open, strlen(known[i].open)))
+    for (size_t i = 0; i < sizeof known / sizeof *known;
+         i++) /* a template may open the tag in the prompt only, or cut at the end only */
+        if (memmem(source, len, known[i].close, strlen(known[i].close)) ||
+            memmem(source, len, known[i].open, strlen(known[i].open)))
             return known[i];
     return (struct think_tags){0};
 }

@@ -39,7 +39,8 @@ static const json_t *function_of(const json_t *tool) {
 static const json_t *offered(const struct tool_parse *p, const char *name, size_t len) {
     for (size_t i = 0; i < json_array_size(p->tools); i++) {
         const json_t *f = function_of(json_array_get(p->tools, i)), *known = json_object_get(f, "name");
-        if (json_is_string(known) && json_string_length(known) == len && !memcmp(json_string_value(known), name, len)) return f;
+        if (json_is_string(known) && json_string_length(known) == len && !memcmp(json_string_value(known), name, len))
+            return f;
     }
     return NULL;
 }
@@ -122,7 +123,8 @@ static enum tool_verdict take_tail(const char *t, size_t *at, size_t n, const ch
 }
 
 /* JSON that names its tools, from `at` on, and what closes it (NULL: nothing does). */
-static enum tool_verdict read_json(struct tool_parse *p, const char *t, size_t at, size_t n, const char *tail, bool final, size_t *used) {
+static enum tool_verdict read_json(struct tool_parse *p, const char *t, size_t at, size_t n, const char *tail,
+                                   bool final, size_t *used) {
     at = skip_blank(t, at, n);
     if (at == n) return TOOL_MORE;
     if (t[at] != '{' && t[at] != '[') return TOOL_NOT;
@@ -134,8 +136,8 @@ static enum tool_verdict read_json(struct tool_parse *p, const char *t, size_t a
 }
 
 /* The arguments of a tool whose name is known. */
-static enum tool_verdict read_arguments(struct tool_parse *p, const char *name, size_t n_name, const char *t, size_t at, size_t n,
-                                        const char *const *tails, bool final, size_t *used) {
+static enum tool_verdict read_arguments(struct tool_parse *p, const char *name, size_t n_name, const char *t, size_t at,
+                                        size_t n, const char *const *tails, bool final, size_t *used) {
     at = skip_blank(t, at, n);
     if (at == n) return TOOL_MORE;
     if (t[at] != '{') return TOOL_NOT;
@@ -149,7 +151,8 @@ static enum tool_verdict read_arguments(struct tool_parse *p, const char *name, 
 
 /* A call without a marker: an object, or an array of objects, that begins as calls do. */
 static enum tool_verdict read_bare(struct tool_parse *p, const char *t, size_t n, bool final, size_t *used) {
-    static const char *const keys[] = {"\"name\"", "\"function\"", "\"type\"", "\"parameters\"", "\"arguments\"", "\"id\""};
+    static const char *const keys[] = {"\"name\"",       "\"function\"",  "\"type\"",
+                                       "\"parameters\"", "\"arguments\"", "\"id\""};
     size_t at = skip_blank(t, *t == '[' ? 1 : 0, n);
     if (at < n && t[at] != '{') return TOOL_NOT;
     at = at < n ? skip_blank(t, at + 1, n) : n;
@@ -170,7 +173,8 @@ static bool has_type(const json_t *type, const char *name) {
     return false;
 }
 
-/* The same, but not far away: a text that begins more than MAX_NAME bytes behind `at` is none, however much has come. */
+/* The same, but not far away: a text that begins more than MAX_NAME bytes behind `at` is none, however
+ * much has come. */
 static enum tool_verdict find_near(const char *t, size_t at, size_t n, const char *what, size_t *where) {
     size_t far = at + MAX_NAME + strlen(what), end = n < far ? n : far;
     *where = find(t, at, end, what);
@@ -209,7 +213,8 @@ static void trim(const char **t, size_t *len) {
 static bool qwen_parameters(json_t *args, const json_t *f, const char *t, size_t n) {
     for (size_t at = find(t, 0, n, "<parameter="); at < n; at = find(t, at, n, "<parameter=")) {
         at += strlen("<parameter=");
-        size_t key_end = find(t, at, n, ">"), end = find(t, key_end, n, "</parameter>"), next = find(t, key_end, n, "<parameter=");
+        size_t key_end = find(t, at, n, ">"), end = find(t, key_end, n, "</parameter>"),
+               next = find(t, key_end, n, "<parameter=");
         if (key_end >= n) return false;
         if (next < end) end = next; /* some leave the closing tag out */
         size_t from = key_end + 1, to = end;
@@ -231,7 +236,8 @@ static bool qwen_function(struct tool_parse *p, const char *t, size_t n) {
     const char *inside = t + name_end + 1;
     size_t n_inside = end - name_end - 1;
     trim(&inside, &n_inside);
-    if (n_inside && *inside == '{') return tool_call_add(p, t + name, name_end - name, tool_call_json(inside, n_inside));
+    if (n_inside && *inside == '{')
+        return tool_call_add(p, t + name, name_end - name, tool_call_json(inside, n_inside));
     json_t *args = json_object();
     if (!f || !args || !qwen_parameters(args, f, t + name_end + 1, end - name_end - 1)) {
         json_decref(args);
@@ -250,7 +256,8 @@ static bool glm_function(struct tool_parse *p, const char *t, size_t n) {
     bool ok = f && args;
     while (ok && at < n) {
         size_t key = at + strlen("<arg_key>"), key_end = find(t, key, n, "</arg_key>");
-        size_t value = find(t, key_end, n, "<arg_value>") + strlen("<arg_value>"), end = find(t, value, n, "</arg_value>");
+        size_t value = find(t, key_end, n, "<arg_value>") + strlen("<arg_value>"),
+               end = find(t, value, n, "</arg_value>");
         ok = end < n && value <= end && set_plain(args, f, t + key, key_end - key, t + value, end - value);
         at = find(t, end, n, "<arg_key>");
     }
@@ -260,8 +267,8 @@ static bool glm_function(struct tool_parse *p, const char *t, size_t n) {
 }
 
 /* A call that ends with a text: inside it, from `from` on, `read` finds the call. */
-static enum tool_verdict read_until(struct tool_parse *p, const char *t, size_t from, size_t n, const char *end_text, bool final,
-                                    bool (*read)(struct tool_parse *, const char *, size_t), size_t *used) {
+static enum tool_verdict read_until(struct tool_parse *p, const char *t, size_t from, size_t n, const char *end_text,
+                                    bool final, bool (*read)(struct tool_parse *, const char *, size_t), size_t *used) {
     size_t n_end = strlen(end_text), end = find(t, p->searched > from ? p->searched : from, n, end_text);
     if (end == n && !final) {
         p->searched = n > n_end ? n - n_end : 0;

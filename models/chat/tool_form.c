@@ -16,12 +16,23 @@ static const struct form forms[] = {
     [TOOL_LLAMA] = {"llama", {"<|python_tag|>", "<function="}, {0}, {0}},
     [TOOL_MISTRAL] = {"mistral", {"[TOOL_CALLS]"}, {0}, {"[ARGS]", "[CALL_ID]"}},
     [TOOL_DEEPSEEK] = {"deepseek",
-                       {DS("call\xe2\x96\x81" "begin")},
-                       {DS("calls\xe2\x96\x81" "begin"), DS("calls\xe2\x96\x81" "end")},
-                       {DS("sep"), DS("call\xe2\x96\x81" "end")}},
-    [TOOL_HARMONY] = {"harmony", {0}, {0},
-                      {"<|start|>", "<|channel|>", "<|message|>", "<|constrain|>", "<|end|>", "<|return|>", "<|call|>"}},
-    [TOOL_GLM] = {"glm", {"<tool_call>"}, {0}, {"</tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"}},
+                       {DS("call\xe2\x96\x81"
+                           "begin")},
+                       {DS("calls\xe2\x96\x81"
+                           "begin"),
+                        DS("calls\xe2\x96\x81"
+                           "end")},
+                       {DS("sep"), DS("call\xe2\x96\x81"
+                                      "end")}},
+    [TOOL_HARMONY] = {"harmony",
+                      {0},
+                      {0},
+                      {"<|start|>", "<|channel|>", "<|message|>", "<|constrain|>", "<|end|>", "<|return|>",
+                       "<|call|>"}},
+    [TOOL_GLM] = {"glm",
+                  {"<tool_call>"},
+                  {0},
+                  {"</tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"}},
     [TOOL_KIMI] = {"kimi",
                    {"<|tool_call_begin|>"},
                    {"<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"},
@@ -50,7 +61,8 @@ enum tool_form tool_form_detect(const char *source, size_t len) {
         {"tools", "", TOOL_HERMES},
     };
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
-        if (memmem(source, len, signs[i].text, strlen(signs[i].text)) && memmem(source, len, signs[i].and, strlen(signs[i].and)))
+        if (memmem(source, len, signs[i].text, strlen(signs[i].text)) &&
+            memmem(source, len, signs[i].and, strlen(signs[i].and)))
             return signs[i].form;
     return TOOL_NONE;
 }

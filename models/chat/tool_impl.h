@@ -1,4 +1,5 @@
-/* What the files of the answer parser share: tool_parse.c cuts the stream, tool_call.c reads the calls that it finds. */
+/* What the files of the answer parser share: tool_parse.c cuts the stream, tool_call.c reads the calls that it
+ * finds. */
 #pragma once
 #include <stdint.h>
 

@@ -11,13 +11,17 @@
 static const char *const message_ends[] = {"<|end|>", "<|return|>", "<|call|>", "<|start|>", "<|channel|>", NULL};
 static const char message_begin[] = "<|message|>";
 
-int tool_parse_new(const struct tool_options *opt, tool_handler *on, void *ctx, struct tool_parse **out, struct err *e) {
+int tool_parse_new(const struct tool_options *opt, tool_handler *on, void *ctx, struct tool_parse **out,
+                   struct err *e) {
     *out = NULL;
     struct tool_parse *p = calloc(1, sizeof *p);
     if (!p) return err_set(e, ERR_NOMEM, "no memory for the answer's parser");
     *p = (struct tool_parse){.opt = *opt, .on = on, .ctx = ctx, .bare = true};
     bool harmony = opt->form == TOOL_HARMONY;
-    p->state = harmony ? TOOL_IN_HEADER : !opt->think.open ? TOOL_IN_ANSWER : opt->in_thought ? TOOL_IN_THOUGHT : TOOL_AT_BEGIN;
+    p->state = harmony            ? TOOL_IN_HEADER
+               : !opt->think.open ? TOOL_IN_ANSWER
+               : opt->in_thought  ? TOOL_IN_THOUGHT
+                                  : TOOL_AT_BEGIN;
     p->tools = opt->tools ? json_deep_copy(opt->tools) : NULL;
     p->opt.tools = NULL;
     if (opt->tools && !p->tools) {
@@ -37,7 +41,9 @@ void tool_parse_free(struct tool_parse *p) {
     free(p);
 }
 
-static bool looks_for_calls(const struct tool_parse *p) { return p->opt.form != TOOL_NONE && json_array_size(p->tools) > 0; }
+static bool looks_for_calls(const struct tool_parse *p) {
+    return p->opt.form != TOOL_NONE && json_array_size(p->tools) > 0;
+}
 
 static bool listed(const char *const *list, const char *text, size_t len) {
     for (; *list; list++)
@@ -50,8 +56,9 @@ bool tool_parse_marker(const struct tool_parse *p, const char *text, size_t len)
     enum tool_form form = p->opt.form;
     if (form == TOOL_HARMONY) return listed(tool_form_inner(form), text, len);
     if (tags[0] && listed(tags, text, len)) return true;
-    return looks_for_calls(p) && (listed(tool_form_begins(form), text, len) || listed(tool_form_silent(form), text, len) ||
-                                  listed(tool_form_inner(form), text, len));
+    return looks_for_calls(p) &&
+           (listed(tool_form_begins(form), text, len) || listed(tool_form_silent(form), text, len) ||
+            listed(tool_form_inner(form), text, len));
 }
 
 bool tool_parse_in_answer(const struct tool_parse *p) {
@@ -72,7 +79,8 @@ static void drop(struct tool_parse *p, size_t n) { p->at += n; }
 
 static void give_calls(struct tool_parse *p) {
     for (size_t i = 0; i < p->n_new; i++)
-        p->on(p->ctx, &(struct tool_event){.kind = TOOL_CALL, .name = p->call[i].name, .arguments = p->call[i].arguments});
+        p->on(p->ctx,
+              &(struct tool_event){.kind = TOOL_CALL, .name = p->call[i].name, .arguments = p->call[i].arguments});
     p->n_call += (uint32_t)p->n_new;
     tool_call_clear(p);
 }
@@ -89,7 +97,9 @@ static size_t blank_at(const char *t, size_t n) {
     return k;
 }
 
-static bool starts(const char *t, size_t n, const char *with) { return n >= strlen(with) && !memcmp(t, with, strlen(with)); }
+static bool starts(const char *t, size_t n, const char *with) {
+    return n >= strlen(with) && !memcmp(t, with, strlen(with));
+}
 
 /* How much of the end of the text may be the beginning of a marker. */
 static size_t partial(const char *t, size_t n, const char *marker) {
@@ -168,7 +178,8 @@ static bool in_answer(struct tool_parse *p, const char *t, size_t n, bool final)
         drop(p, blank ? blank : 1);
         return true;
     }
-    if (may_be_bare(p) && blank < n && (t[blank] == '{' || t[blank] == '[') && strncmp(t + blank, "[TOOL", n - blank < 5 ? n - blank : 5)) {
+    if (may_be_bare(p) && blank < n && (t[blank] == '{' || t[blank] == '[') &&
+        strncmp(t + blank, "[TOOL", n - blank < 5 ? n - blank : 5)) {
         begin_call(p, blank);
         return true;
     }
@@ -296,7 +307,8 @@ static int hold(struct tool_parse *p, const char *text, size_t len, struct err *
     if (p->n + len > p->cap) {
         size_t cap = 2 * (p->n + len) + 256;
         char *held = realloc(p->held, cap);
-        if (!held) return err_set(e, ERR_NOMEM, "no memory for the %zu bytes of an answer that are held back", p->n + len);
+        if (!held)
+            return err_set(e, ERR_NOMEM, "no memory for the %zu bytes of an answer that are held back", p->n + len);
         p->held = held;
         p->cap = cap;
     }

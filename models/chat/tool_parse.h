@@ -31,7 +31,7 @@ enum tool_form {
     TOOL_DEEPSEEK, /* <|tool calls begin|> ...: R1, V3 (with a code block) and V3.1 */
     TOOL_HARMONY,  /* gpt-oss: channels analysis, commentary, final; calls are messages to=functions.NAME */
     TOOL_GLM,      /* <tool_call>NAME <arg_key>KEY</arg_key><arg_value>value</arg_value></tool_call>: GLM 4.5 */
-    TOOL_KIMI,     /* <|tool_calls_section_begin|><|tool_call_begin|>functions.NAME:0<|tool_call_argument_begin|>{...} */
+    TOOL_KIMI, /* <|tool_calls_section_begin|><|tool_call_begin|>functions.NAME:0<|tool_call_argument_begin|>{...} */
 };
 
 /* The form that a chat template's text shows; TOOL_HERMES when it shows tools but no known form. */

@@ -69,7 +69,8 @@ void grammar_free(struct grammar *g) {
     free(g);
 }
 
-int grammar_state_new(const struct grammar *g, const struct grammar_vocab *v, struct grammar_state **out, struct err *e) {
+int grammar_state_new(const struct grammar *g, const struct grammar_vocab *v, struct grammar_state **out,
+                      struct err *e) {
     *out = NULL;
     struct grammar_state *s = calloc(1, sizeof *s);
     if (!s) return err_set(e, ERR_NOMEM, "no memory for the state of a grammar");
@@ -95,7 +96,8 @@ void grammar_state_free(struct grammar_state *s) {
 }
 
 static int too_much(struct err *e) {
-    return err_set(e, ERR_LIMIT, "the schema leaves too many ways open here; make it smaller or its alternatives more different");
+    return err_set(e, ERR_LIMIT,
+                   "the schema leaves too many ways open here; make it smaller or its alternatives more different");
 }
 
 int grammar_state_clone(const struct grammar_state *from, struct grammar_state **out, struct err *e) {

@@ -23,11 +23,13 @@ void nfa_fail(struct nfa *n, int code, const char *fmt, ...) {
     n->rc = err_set(n->err, code, "%s", text);
 }
 
+void nfa_no_memory(struct nfa *n) { nfa_fail(n, ERR_NOMEM, "no memory for the schema's grammar"); }
+
 static void *grown(struct nfa *n, void *p, uint32_t *cap, size_t size_bytes) {
     uint32_t want = *cap ? *cap * 2 : 256;
     void *q = realloc(p, want * size_bytes);
     if (!q) {
-        nfa_fail(n, ERR_NOMEM, "no memory for the schema's grammar");
+        nfa_no_memory(n);
         return p;
     }
     *cap = want;
@@ -45,7 +47,8 @@ uint32_t nfa_rule(struct nfa *n) {
 }
 
 static void add(struct nfa *n, struct nfa_edge x) {
-    if (!n->rc && n->n_edge == NFA_MAX_EDGES) nfa_fail(n, ERR_LIMIT, "the schema is too large: lower its maxima, or its size");
+    if (!n->rc && n->n_edge == NFA_MAX_EDGES)
+        nfa_fail(n, ERR_LIMIT, "the schema is too large: lower its maxima, or its size");
     if (!n->rc && n->n_edge == n->cap_edge) n->edge = grown(n, n->edge, &n->cap_edge, sizeof *n->edge);
     if (!n->rc) n->edge[n->n_edge++] = x;
 }
@@ -145,7 +148,7 @@ static int drop_dead(struct nfa *n) {
         n->n_edge = n_kept;
         if (!l.state[n->rule[0].start]) nfa_fail(n, ERR_ARG, "no value satisfies the schema");
     } else {
-        nfa_fail(n, ERR_NOMEM, "no memory for the schema's grammar");
+        nfa_no_memory(n);
     }
     index_deinit(&into);
     index_deinit(&calls);
@@ -160,7 +163,7 @@ static int sort_edges(struct nfa *n) {
     if (!sorted || !index_init(&ix, n, BY_FROM)) {
         free(sorted);
         index_deinit(&ix);
-        nfa_fail(n, ERR_NOMEM, "no memory for the schema's grammar");
+        nfa_no_memory(n);
         return n->rc;
     }
     for (uint32_t i = 0; i < n->n_edge; i++) sorted[i] = n->edge[ix.edge[i]];
@@ -172,7 +175,7 @@ static int sort_edges(struct nfa *n) {
     return ERR_OK;
 }
 
-/* The rules that r calls before it has read a byte, each as often as it is called. State is visited when seen holds it. */
+/* The rules that r calls before it has read a byte, each as often as it is called. seen: the states visited. */
 static uint32_t left_calls(const struct nfa *n, uint32_t r, uint8_t *seen, uint32_t *todo, uint32_t *called) {
     uint32_t n_todo = 0, n_called = 0;
     todo[n_todo++] = n->rule[r].start;
@@ -210,12 +213,13 @@ static int find_order(struct nfa *n) {
     size_t n_any = (size_t)n->n_state + n->n_rule + n->n_edge + 2;
     uint8_t *seen = calloc(n_any, 1);
     uint32_t *todo = malloc(n_any * sizeof *todo), *called = malloc(n_any * sizeof *called);
-    uint32_t *at = calloc((size_t)n->n_rule + 1, sizeof *at), *n_caller = calloc((size_t)n->n_rule + 1, sizeof *n_caller);
+    uint32_t *at = calloc((size_t)n->n_rule + 1, sizeof *at),
+             *n_caller = calloc((size_t)n->n_rule + 1, sizeof *n_caller);
     if (seen && todo && called && at && n_caller) {
         for (uint32_t r = 0; r < n->n_rule; r++) at[r + 1] = at[r] + left_calls(n, r, seen, todo, called + at[r]);
         order_rules(n, at, called, n_caller, todo);
     } else {
-        nfa_fail(n, ERR_NOMEM, "no memory for the schema's grammar");
+        nfa_no_memory(n);
     }
     free(seen);
     free(todo);
@@ -240,7 +244,7 @@ static void find_classes(struct nfa *n) {
 int nfa_freeze(struct nfa *n) {
     if (n->rc || drop_dead(n) || sort_edges(n)) return n->rc;
     n->is_end = calloc((size_t)n->n_state + 1, 1);
-    if (!n->is_end) nfa_fail(n, ERR_NOMEM, "no memory for the schema's grammar");
+    if (!n->is_end) nfa_no_memory(n);
     if (n->rc || find_order(n)) return n->rc;
     for (uint32_t r = 0; r < n->n_rule; r++) n->is_end[n->rule[r].end] = 1;
     find_classes(n);

@@ -3,9 +3,8 @@
  * Built by adding states and edges; errors stick (rc, and err where one is given), further calls then do nothing.
  * A rule never matches the empty text, and nothing calls itself without having read a byte: nfa_freeze refuses it,
  * so that the calls open at one place of the text are finitely many.
- * After nfa_freeze: every state left with an edge can reach the end of its rule; edges lie sorted by state; bytes that no
- * edge tells apart form one class.
- * One owner while it is built; immutable afterwards. */
+ * After nfa_freeze: every state left with an edge can reach the end of its rule; edges lie sorted by state; bytes that
+ * no edge tells apart form one class. One owner while it is built; immutable afterwards. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,6 +45,7 @@ void nfa_init(struct nfa *n, struct err *e);
 void nfa_deinit(struct nfa *n);
 /* The first failure counts. */
 void nfa_fail(struct nfa *n, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void nfa_no_memory(struct nfa *n);
 
 uint32_t nfa_state(struct nfa *n);
 uint32_t nfa_rule(struct nfa *n); /* with a start and an end and nothing between */

@@ -62,7 +62,8 @@ static void digit(struct nfa *n, uint32_t from, int lo, int hi, uint32_t to) {
 }
 
 /* Numbers of len digits from a to b. tail[k]: a state from which k digits of any kind lead to the end. */
-static void same_length(struct nfa *n, const uint8_t *a, const uint8_t *b, int len, uint32_t from, const uint32_t *tail) {
+static void same_length(struct nfa *n, const uint8_t *a, const uint8_t *b, int len, uint32_t from,
+                        const uint32_t *tail) {
     uint32_t low = from, high = from; /* so far the digits of a, of b */
     bool split = false;
     for (int i = 0; i < len; i++) {
@@ -189,7 +190,8 @@ void number_between(struct nfa *n, const struct number_bounds *b, uint32_t from,
     static const struct number zero;
     down.lo = &zero; /* an integer is never -0 */
     down.lo_strict = !b->max_frac;
-    if (b->has_hi && (b->hi.neg || is_zero(&b->hi))) down.lo = &b->hi, down.lo_strict = b->hi_strict || (down.lo_strict && is_zero(&b->hi));
+    if (b->has_hi && (b->hi.neg || is_zero(&b->hi)))
+        down.lo = &b->hi, down.lo_strict = b->hi_strict || (down.lo_strict && is_zero(&b->hi));
     if (b->has_lo) down.hi = &b->lo, down.hi_strict = b->lo_strict;
     positive(n, &down, b->max_frac, nfa_text(n, from, "-", 1), to);
 }

@@ -106,7 +106,8 @@ static bool add_shorthand(struct parser *ps, char c) {
         add_range(ps, 'a', 'z');
         break;
     case 's': {
-        static const struct pattern_range blank[] = {{9, 13}, {32, 32}, {0xa0, 0xa0}, {0x1680, 0x1680}, {0x2000, 0x200a},
+        static const struct pattern_range blank[] = {
+            {9, 13},          {32, 32},         {0xa0, 0xa0},     {0x1680, 0x1680}, {0x2000, 0x200a},
             {0x2028, 0x2029}, {0x202f, 0x202f}, {0x205f, 0x205f}, {0x3000, 0x3000}, {0xfeff, 0xfeff}};
         for (size_t i = 0; i < sizeof blank / sizeof *blank; i++) add_range(ps, blank[i].lo, blank[i].hi);
         break;
@@ -147,7 +148,8 @@ static uint32_t unicode_code(struct parser *ps) {
         const char *close = memchr(ps->at, '}', (size_t)(ps->end - ps->at));
         int n = close ? (int)(close - ps->at) - 1 : 0;
         ps->at++;
-        uint32_t code = n >= 1 && n <= 6 ? hex_code(ps, n) : (uint32_t)fail(ps, ERR_FORMAT, "has a \\u{...} that is no character");
+        uint32_t code =
+            n >= 1 && n <= 6 ? hex_code(ps, n) : (uint32_t)fail(ps, ERR_FORMAT, "has a \\u{...} that is no character");
         ps->at++;
         return code <= CODE_MAX ? code : 0;
     }
@@ -263,7 +265,8 @@ static uint32_t parse_dot(struct parser *ps) {
 static uint32_t parse_atom(struct parser *ps) {
     char c = *ps->at;
     if (c == '^' || c == '$')
-        return (uint32_t)fail(ps, ERR_UNSUPPORTED, "uses ^ or $ inside, which is only supported at its beginning and end");
+        return (uint32_t)fail(ps, ERR_UNSUPPORTED,
+                              "uses ^ or $ inside, which is only supported at its beginning and end");
     if (strchr("*+?{", c)) return (uint32_t)fail(ps, ERR_FORMAT, "repeats nothing");
     if (c == '(' || c == '[' || c == '.') ps->at++;
     if (c == '(') return parse_group(ps);

@@ -1,7 +1,7 @@
 /* Regular expressions of JSON Schema's pattern (ECMAScript's, by code points), as automata over characters.
  *
- * Known: literals, '.', classes [a-z] and [^...], \d \w \s and their opposites, \t \n \r \f \v \0 \xHH \uHHHH \u{H} \cX,
- * escaped punctuation, groups ( ) (?: ) (?<name> ), alternatives, * + ? {n} {n,} {n,m} also lazy, ^ and $ at the
+ * Known: literals, '.', classes [a-z] and [^...], \d \w \s and their opposites, \t \n \r \f \v \0 \xHH \uHHHH \u{H}
+ * \cX, escaped punctuation, groups ( ) (?: ) (?<name> ), alternatives, * + ? {n} {n,} {n,m} also lazy, ^ and $ at the
  * beginning and end of an outermost alternative. Without ^ or $ anything may come before or behind, as in the standard.
  * Look-around, back references, \b and \p are refused by name (ERR_UNSUPPORTED); what is no pattern is ERR_FORMAT. */
 #pragma once

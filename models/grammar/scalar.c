@@ -10,7 +10,7 @@
 #define NAME "[A-Za-z0-9]([A-Za-z0-9-]{0,20}[A-Za-z0-9])?"
 #define BYTE_NUMBER "(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)"
 
-/* Narrower than the standards where these are wide: what is written is always valid. */
+/* Regular expressions (pattern.h), narrower than the standards where these are wide: what is written is always valid. */
 static const struct {
     const char *name, *pattern;
 } formats[] = {
@@ -57,17 +57,17 @@ static int string_pattern(struct schema *c, const json_t *s, struct pattern *p, 
 void scalar_string(struct schema *c, const json_t *s, uint32_t from, uint32_t to) {
     struct pattern p;
     bool any;
-    uint32_t min = schema_count(c, s, "minLength", 0), max = schema_count(c, s, "maxLength", TEXT_NO_MAX);
+    uint32_t min = schema_count(c, s, "minLength", 0), max = schema_count(c, s, "maxLength", QUOTED_NO_MAX);
     if (c->n->rc) return;
     int rc = string_pattern(c, s, &p, &any);
     if (rc && !c->n->rc) c->n->rc = rc; /* the text is there */
-    if (!rc) text_string(&c->text, any ? NULL : &p, min, max, from, to);
+    if (!rc) quoted_string(&c->quoted, any ? NULL : &p, min, max, from, to);
     pattern_deinit(&p);
 }
 
 /* One bound out of "minimum" and "exclusiveMinimum", which was a boolean once; the stricter counts. */
-static void bound(struct schema *c, const json_t *s, const char *key, const char *exclusive, bool lower, struct number *out,
-                  bool *has, bool *strict) {
+static void bound(struct schema *c, const json_t *s, const char *key, const char *exclusive, bool lower,
+                  struct number *out, bool *has, bool *strict) {
     const json_t *plain = json_object_get(s, key), *ex = json_object_get(s, exclusive);
     *strict = json_is_true(ex);
     if (json_is_number(ex)) {
@@ -78,7 +78,8 @@ static void bound(struct schema *c, const json_t *s, const char *key, const char
     *has = json_is_number(plain);
     if (plain && !*has) nfa_fail(c->n, ERR_FORMAT, "the schema's %s is not a number", key);
     if (*has && !number_from_json(plain, out))
-        nfa_fail(c->n, ERR_UNSUPPORTED, "the schema's %s has more than %d digits behind the point", key, NUMBER_MAX_FRACTION);
+        nfa_fail(c->n, ERR_UNSUPPORTED, "the schema's %s has more than %d digits behind the point", key,
+                 NUMBER_MAX_FRACTION);
 }
 
 /* The nearest integer inside a bound. */
@@ -152,7 +153,7 @@ static uint32_t const_members(struct schema *c, const json_t *value, uint32_t at
         const char *key = json_object_iter_key(it);
         uint32_t colon = nfa_state(c->n), next = nfa_state(c->n);
         if (!first) at = schema_ws(c, nfa_text(c->n, at, ",", 1));
-        text_literal(&c->text, key, strlen(key), at, colon);
+        quoted_literal(&c->quoted, key, strlen(key), at, colon);
         scalar_const(c, json_object_iter_value(it), schema_ws(c, nfa_text(c->n, colon, ":", 1)), next);
         at = next;
         first = false;
@@ -182,7 +183,7 @@ void scalar_const(struct schema *c, const json_t *value, uint32_t from, uint32_t
     if (!schema_step(c)) return;
     c->depth++;
     if (json_is_string(value))
-        text_literal(&c->text, json_string_value(value), json_string_length(value), from, to);
+        quoted_literal(&c->quoted, json_string_value(value), json_string_length(value), from, to);
     else if (json_is_number(value))
         const_number(c, value, from, to);
     else if (json_is_object(value) || json_is_array(value))

@@ -64,7 +64,7 @@ uint32_t schema_rule(struct schema *c, const json_t *s) {
         uint32_t cap = c->cap_todo ? 2 * c->cap_todo : 32;
         struct todo *todo = realloc(c->todo, cap * sizeof *todo);
         if (!todo) {
-            nfa_fail(c->n, ERR_NOMEM, "no memory for the schema's grammar");
+            nfa_no_memory(c->n);
             return rule;
         }
         c->todo = todo;
@@ -82,7 +82,10 @@ void schema_any(struct schema *c, uint32_t from, uint32_t to) {
         uint32_t start = c->n->rule[c->value].start, end = c->n->rule[c->value].end;
         for (int i = 0; i < 3; i++) nfa_eps(c->n, nfa_text(c->n, start, words[i], strlen(words[i])), end);
         json_t *any = json_object(); /* each type without a bound */
-        if (!any || json_array_append_new(c->made, any)) nfa_fail(c->n, ERR_NOMEM, "no memory for the schema's grammar");
+        if (!any || json_array_append_new(c->made, any)) {
+            nfa_no_memory(c->n);
+            return;
+        }
         scalar_string(c, any, start, end);
         scalar_number(c, any, false, start, end);
         shape_array(c, any, start, end);
@@ -137,15 +140,16 @@ static void reference(struct schema *c, const char *ref, uint32_t from, uint32_t
         const json_t *target = schema_target(c, ref);
         if (!target) return;
         rule = schema_rule(c, target);
-        if (json_object_set_new(c->rules, ref, json_integer(rule))) nfa_fail(c->n, ERR_NOMEM, "no memory for the schema's grammar");
+        if (json_object_set_new(c->rules, ref, json_integer(rule))) nfa_no_memory(c->n);
     }
     nfa_call(c->n, from, rule, to);
 }
 
 /* Whether s, but for one keyword, leaves everything open. */
 static bool only(const json_t *s, const char *key) {
-    static const char *const silent[] = {"title", "description", "default", "examples", "example", "deprecated", "readOnly",
-        "writeOnly", "$comment", "$schema", "$id", "$defs", "definitions", "discriminator", "$anchor"};
+    static const char *const silent[] = {"title",      "description", "default",     "examples",      "example",
+                                         "deprecated", "readOnly",    "writeOnly",   "$comment",      "$schema",
+                                         "$id",        "$defs",       "definitions", "discriminator", "$anchor"};
     for (void *it = json_object_iter((json_t *)s); it; it = json_object_iter_next((json_t *)s, it)) {
         const char *k = json_object_iter_key(it);
         bool quiet = !strcmp(k, key);
@@ -159,7 +163,8 @@ static void refuse_unknown(struct schema *c, const json_t *s) {
     static const char *const refused[] = {"not", "contains", "dependentRequired", "dependentSchemas", "dependencies",
         "$dynamicRef", "$recursiveRef"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
-        if (json_object_get(s, refused[i])) nfa_fail(c->n, ERR_UNSUPPORTED, "%s is not supported in a schema", refused[i]);
+        if (json_object_get(s, refused[i]))
+            nfa_fail(c->n, ERR_UNSUPPORTED, "%s is not supported in a schema", refused[i]);
     if (json_object_get(s, "if") && (json_object_get(s, "then") || json_object_get(s, "else")))
         nfa_fail(c->n, ERR_UNSUPPORTED, "if is not supported in a schema");
 }
@@ -178,7 +183,8 @@ static void all_of(struct schema *c, const json_t *s, uint32_t from, uint32_t to
     const json_t *list = json_object_get(s, "allOf");
     if (!json_is_array(list)) nfa_fail(c->n, ERR_FORMAT, "the schema's allOf is not an array");
     const json_t *merged = only(s, "allOf") ? json_true() : merge_without(c, s, "allOf");
-    for (size_t i = 0; i < json_array_size(list) && !c->n->rc; i++) merged = merge_schemas(c, merged, json_array_get(list, i));
+    for (size_t i = 0; i < json_array_size(list) && !c->n->rc; i++)
+        merged = merge_schemas(c, merged, json_array_get(list, i));
     schema_value(c, merged, from, to);
 }
 
@@ -209,7 +215,8 @@ static bool allows_type(const json_t *types, const json_t *value) {
 
 /* const, or each value of enum that const and type leave. */
 static void constants(struct schema *c, const json_t *s, uint32_t from, uint32_t to) {
-    const json_t *one = json_object_get(s, "const"), *list = json_object_get(s, "enum"), *types = json_object_get(s, "type");
+    const json_t *one = json_object_get(s, "const"), *list = json_object_get(s, "enum"),
+                 *types = json_object_get(s, "type");
     if (list && !json_is_array(list)) nfa_fail(c->n, ERR_FORMAT, "the schema's enum is not an array");
     if (!list && one && allows_type(types, one)) scalar_const(c, one, from, to);
     for (size_t i = 0; i < json_array_size(list) && !c->n->rc; i++) {
@@ -239,11 +246,25 @@ static void one_type(struct schema *c, const json_t *s, const char *type, uint32
 
 /* The type that a schema without one speaks of. */
 static const char *implied_type(const json_t *s) {
-    static const char *const hint[][2] = {{"properties", "object"}, {"required", "object"}, {"additionalProperties", "object"},
-        {"patternProperties", "object"}, {"propertyNames", "object"}, {"minProperties", "object"}, {"maxProperties", "object"},
-        {"items", "array"}, {"prefixItems", "array"}, {"minItems", "array"}, {"maxItems", "array"}, {"pattern", "string"},
-        {"minLength", "string"}, {"maxLength", "string"}, {"minimum", "number"}, {"maximum", "number"},
-        {"exclusiveMinimum", "number"}, {"exclusiveMaximum", "number"}, {"multipleOf", "number"}};
+    static const char *const hint[][2] = {{"properties", "object"},
+                                          {"required", "object"},
+                                          {"additionalProperties", "object"},
+                                          {"patternProperties", "object"},
+                                          {"propertyNames", "object"},
+                                          {"minProperties", "object"},
+                                          {"maxProperties", "object"},
+                                          {"items", "array"},
+                                          {"prefixItems", "array"},
+                                          {"minItems", "array"},
+                                          {"maxItems", "array"},
+                                          {"pattern", "string"},
+                                          {"minLength", "string"},
+                                          {"maxLength", "string"},
+                                          {"minimum", "number"},
+                                          {"maximum", "number"},
+                                          {"exclusiveMinimum", "number"},
+                                          {"exclusiveMaximum", "number"},
+                                          {"multipleOf", "number"}};
     for (size_t i = 0; i < sizeof hint / sizeof *hint; i++)
         if (json_object_get(s, hint[i][0])) return hint[i][1];
     return scalar_format(s) ? "string" : NULL;
@@ -255,7 +276,8 @@ static void typed(struct schema *c, const json_t *s, uint32_t from, uint32_t to)
     if (!types && !implied) schema_any(c, from, to);
     if (implied) one_type(c, s, implied, from, to);
     if (json_is_string(types)) one_type(c, s, json_string_value(types), from, to);
-    if (types && !json_is_string(types) && !json_is_array(types)) nfa_fail(c->n, ERR_FORMAT, "the schema's type is neither a string nor an array");
+    if (types && !json_is_string(types) && !json_is_array(types))
+        nfa_fail(c->n, ERR_FORMAT, "the schema's type is neither a string nor an array");
     for (size_t i = 0; json_is_array(types) && i < json_array_size(types); i++) {
         const char *name = json_string_value(json_array_get(types, i));
         if (!name) nfa_fail(c->n, ERR_FORMAT, "the schema's type holds something else than strings");
@@ -328,8 +350,8 @@ void schema_compile(struct nfa *n, const char *json, size_t len) {
     c.root = load(n, json, len);
     c.made = json_array();
     c.rules = json_object();
-    text_init(&c.text, n);
-    if (!c.made || !c.rules) nfa_fail(n, ERR_NOMEM, "no memory for the schema's grammar");
+    quoted_init(&c.quoted, n);
+    if (!c.made || !c.rules) nfa_no_memory(n);
     if (!n->rc) compile_rules(&c);
     free(c.todo);
     json_decref(c.rules);

@@ -1,22 +1,23 @@
 /* What the files of the schema compiler share.
  *
- * schema_value adds, between two states, the values that a schema allows; it dispatches to the types in shape.c (objects,
- * arrays) and scalar.c (strings, numbers, constants). Subschemas that are met by reference or repeated become rules.
- * Every visit of a schema costs a step of a budget, so that schemas that multiply (allOf of anyOf of ...) end. */
+ * schema_value adds, between two states, the values that a schema allows; it dispatches to the types in shape.c
+ * (objects, arrays) and scalar.c (strings, numbers, constants). Subschemas that are met by reference or repeated become
+ * rules. Every visit of a schema costs a step of a budget, so that schemas that multiply (allOf of anyOf of ...)
+ * end. */
 #pragma once
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "models/grammar/nfa.h"
-#include "models/grammar/text.h"
+#include "models/grammar/quoted.h"
 
 #define SCHEMA_MAX_DEPTH 100
 #define SCHEMA_MAX_STEPS 100000u
 
 struct schema {
     struct nfa *n;
-    struct text text;
+    struct quoted quoted;
     json_t *root;
     json_t *made;  /* array: schemas that merging made, kept until the end */
     json_t *rules; /* object: the rule of a $ref */

@@ -279,7 +279,8 @@ uint32_t sets_step_new(struct sets *s, uint32_t set, uint32_t class) {
         uint32_t state = (uint32_t)(place >> 32);
         for (uint32_t i = s->nfa->first[state]; i < s->nfa->first[state + 1]; i++) {
             const struct nfa_edge *x = &s->nfa->edge[i];
-            if (x->kind == NFA_BYTES && byte >= x->lo && byte <= x->hi) closure_add(s->closure, PLACE(x->to, (uint32_t)place));
+            if (x->kind == NFA_BYTES && byte >= x->lo && byte <= x->hi)
+                closure_add(s->closure, PLACE(x->to, (uint32_t)place));
         }
     }
     uint32_t to = closure_set(s);

@@ -1,9 +1,9 @@
 /* What an automaton (nfa.h) can be in the middle of, as numbered sets, and where each byte leads from each.
  *
- * A set holds places: a state, and the frame that its rule returns to. A frame is again a set of places: all that called
- * the same rule at the same byte share one, so that ambiguity makes frames wider and never makes more of them, and what
- * can be open after n bytes is at most n times the size of the automaton. Sets and frames are interned: equal ones have
- * one number. Set 0 is empty: no way on. Steps are worked out when they are first asked for, and kept.
+ * A set holds places: a state, and the frame that its rule returns to. A frame is again a set of places: all that
+ * called the same rule at the same byte share one, so that ambiguity makes frames wider and never makes more of them,
+ * and what can be open after n bytes is at most n times the size of the automaton. Sets and frames are interned: equal
+ * ones have one number. Set 0 is empty: no way on. Steps are worked out when they are first asked for, and kept.
  *
  * Everything that is kept grows until sets_full; sets_compact then forgets all but the sets that are named.
  * Work is counted, so that the caller can bound it. One owner. */

@@ -15,14 +15,18 @@ static bool is_required(const json_t *s, const char *key) {
 /* The declared properties, and behind them those that are only required, which additional (NULL: none) describes. */
 static json_t *all_properties(struct schema *c, const json_t *s, const json_t *additional) {
     json_t *props = json_object();
-    if (json_object_update(props, json_object_get(s, "properties"))) json_object_clear(props);
+    json_t *declared = json_object_get(s, "properties");
+    if (declared && !json_is_object(declared)) nfa_fail(c->n, ERR_FORMAT, "the schema's properties are not an object");
+    if (json_is_object(declared) && json_object_update(props, declared))
+        nfa_no_memory(c->n);
     const json_t *list = json_object_get(s, "required");
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *name = json_string_value(json_array_get(list, i));
         if (!name || json_object_get(props, name)) continue;
-        json_object_set_new(props, name, additional ? json_incref((json_t *)additional) : json_false());
+        if (json_object_set_new(props, name, additional ? json_incref((json_t *)additional) : json_false()))
+            nfa_no_memory(c->n);
     }
-    if (!props || json_array_append_new(c->made, props)) nfa_fail(c->n, ERR_NOMEM, "no memory for the schema's grammar");
+    if (!props || json_array_append_new(c->made, props)) nfa_no_memory(c->n);
     return props;
 }
 
@@ -33,7 +37,7 @@ struct place {
 
 static void property(struct schema *c, const char *key, const json_t *s, uint32_t from, uint32_t to) {
     uint32_t colon = nfa_state(c->n);
-    text_literal(&c->text, key, strlen(key), from, colon);
+    quoted_literal(&c->quoted, key, strlen(key), from, colon);
     schema_value(c, s, schema_ws(c, nfa_text(c->n, colon, ":", 1)), to);
 }
 
@@ -57,25 +61,37 @@ static struct place properties(struct schema *c, const json_t *s, const json_t *
     return at;
 }
 
+/* Keys that a schema for names allows; it speaks of strings only. */
+static void named_key(struct schema *c, const json_t *names, uint32_t from, uint32_t to) {
+    static const char *const complete[] = {"type", "enum", "const", "$ref", "anyOf", "oneOf", "allOf"};
+    bool typed = false;
+    for (size_t i = 0; i < sizeof complete / sizeof *complete; i++)
+        typed = typed || json_object_get(names, complete[i]);
+    json_t *string = typed ? (json_t *)names : merge_without(c, names, "type");
+    if (!typed && json_object_set_new(string, "type", json_string("string")))
+        nfa_no_memory(c->n);
+    schema_value(c, string, from, to);
+}
+
+static bool any_name(const json_t *names) {
+    static const char *const narrower[] = {"pattern", "enum", "const", "minLength", "maxLength",
+                                           "format",  "$ref", "anyOf", "oneOf",     "allOf"};
+    for (size_t i = 0; i < sizeof narrower / sizeof *narrower; i++)
+        if (json_object_get(names, narrower[i])) return false;
+    return !json_is_false(names);
+}
+
 /* A key that is not declared, and its value. */
 static uint32_t additional_rule(struct schema *c, const json_t *props, const json_t *names, const json_t *value) {
     uint32_t rule = nfa_rule(c->n);
     if (c->n->rc) return 0;
     uint32_t colon = nfa_state(c->n), from = c->n->rule[rule].start, to = c->n->rule[rule].end;
-    bool any_name = !names || json_is_true(names) ||
-                    (!json_object_get(names, "pattern") && !json_object_get(names, "enum") && !json_object_get(names, "const") &&
-                     !json_object_get(names, "minLength") && !json_object_get(names, "maxLength") &&
-                     !json_object_get(names, "format") && !json_object_get(names, "$ref"));
-    if (any_name) {
-        text_other_key(&c->text, props, from, colon);
-    } else if (json_object_size(props)) {
-        nfa_fail(c->n, ERR_UNSUPPORTED, "propertyNames or patternProperties beside properties is not supported in a schema");
-    } else {
-        const json_t *string = json_object_get(names, "type") ? names : merge_without(c, names, "");
-        if (string != names && !json_object_get(names, "enum") && !json_object_get(names, "const") && !json_object_get(names, "$ref"))
-            json_object_set_new((json_t *)string, "type", json_string("string"));
-        schema_value(c, string, from, colon);
-    }
+    if (any_name(names))
+        quoted_other_key(&c->quoted, props, from, colon);
+    else if (json_object_size(props))
+        nfa_fail(c->n, ERR_UNSUPPORTED, "propertyNames beside properties is not supported in a schema");
+    else if (!json_is_false(names))
+        named_key(c, names, from, colon);
     schema_value(c, value, schema_ws(c, nfa_text(c->n, colon, ":", 1)), to);
     return rule;
 }
@@ -100,13 +116,15 @@ static void additional(struct schema *c, uint32_t rule, uint32_t min, uint32_t m
 static const json_t *pattern_names(struct schema *c, const json_t *s, const json_t **value) {
     const json_t *patterns = json_object_get(s, "patternProperties");
     if (!json_object_size(patterns)) return NULL;
-    if (json_object_size(patterns) > 1 || json_object_size(json_object_get(s, "properties")) || json_object_get(s, "propertyNames")) {
-        nfa_fail(c->n, ERR_UNSUPPORTED, "patternProperties with several patterns or beside other properties is not supported");
+    if (json_object_size(patterns) > 1 || json_object_size(json_object_get(s, "properties")) ||
+        json_object_get(s, "propertyNames")) {
+        nfa_fail(c->n, ERR_UNSUPPORTED,
+                 "patternProperties with several patterns or beside other properties is not supported");
         return NULL;
     }
     void *it = json_object_iter((json_t *)patterns);
     json_t *names = json_pack("{s:s, s:s}", "type", "string", "pattern", json_object_iter_key(it));
-    if (!names || json_array_append_new(c->made, names)) nfa_fail(c->n, ERR_NOMEM, "no memory for the schema's grammar");
+    if (!names || json_array_append_new(c->made, names)) nfa_no_memory(c->n);
     *value = json_object_iter_value(it);
     return names;
 }
@@ -134,11 +152,12 @@ void shape_object(struct schema *c, const json_t *s, uint32_t from, uint32_t to)
     uint32_t n_prop = (uint32_t)json_object_size(props), n_required = count_required(s, props);
     if (max < n_prop || (closed && min > n_required)) {
         if (max >= n_required && min <= n_prop)
-            nfa_fail(c->n, ERR_UNSUPPORTED, "minProperties or maxProperties that depend on optional properties are not supported");
+            nfa_fail(c->n, ERR_UNSUPPORTED,
+                     "minProperties or maxProperties that depend on optional properties are not supported");
         return;
     }
     if (max != UINT32_MAX) max -= n_prop;
-    if (max > TEXT_MAX_COUNT) max = UINT32_MAX;
+    if (max > QUOTED_MAX_COUNT) max = UINT32_MAX;
     uint32_t open_state = schema_ws(c, nfa_text(c->n, from, "{", 1));
     struct place at = properties(c, s, props, (struct place){open_state, nfa_state(c->n)});
     uint32_t rule = closed || !max ? NFA_NONE : additional_rule(c, props, names, value);
@@ -160,8 +179,9 @@ static struct items items_of(struct schema *c, const json_t *s) {
     x.n_prefix = (uint32_t)json_array_size(x.prefix);
     x.min = schema_count(c, s, "minItems", 0);
     x.max = schema_count(c, s, "maxItems", UINT32_MAX);
-    if (x.max > TEXT_MAX_COUNT) x.max = UINT32_MAX;
-    if (x.min > TEXT_MAX_COUNT) nfa_fail(c->n, ERR_LIMIT, "the schema asks for arrays of more than %u items", TEXT_MAX_COUNT);
+    if (x.max > QUOTED_MAX_COUNT) x.max = UINT32_MAX;
+    if (x.min > QUOTED_MAX_COUNT)
+        nfa_fail(c->n, ERR_LIMIT, "the schema asks for arrays of more than %u items", QUOTED_MAX_COUNT);
     uint32_t at_least = x.min > x.n_prefix ? x.min : x.n_prefix;
     bool tuple = x.n_prefix && !x.rest;
     if (!x.rest) x.rest = json_true();

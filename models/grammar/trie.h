@@ -19,8 +19,8 @@ struct trie {
     uint32_t n_node, cap_node;
 };
 
-/* Plain tokens are short and of printable ASCII without '"' and '\\': in the middle of a JSON string they do all the same,
- * so that only their lengths count. They have a trie of their own. */
+/* Plain tokens are short and of printable ASCII without '"' and '\\': in the middle of a JSON string they do all the
+ * same, so that only their lengths count. They have a trie of their own. */
 #define TRIE_MAX_PLAIN 24
 static inline bool trie_is_plain(uint8_t byte) { return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\'; }
 

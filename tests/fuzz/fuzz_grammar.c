@@ -1,5 +1,5 @@
-/* The first byte picks a schema, the rest is a text. What the mask says of a token, accepting it must say too, and what is
- * complete must be JSON that satisfies the schema, as an independent check sees it. */
+/* The first byte picks a schema, the rest is a text. What the mask says of a token, accepting it must say too, and what
+ * is complete must be JSON that satisfies the schema, as an independent check sees it. */
 #include "tests/grammar_examples.h"
 #include "tests/grammar_vocab.h"
 #include "tests/schema_check.h"

@@ -1,5 +1,5 @@
-/* The first byte picks a form, the second how the rest is cut into pieces. However it is cut, the events are the same, and no
- * call names a tool that is not offered. */
+/* The first byte picks a form, the second how the rest is cut into pieces. However it is cut, the events are the same,
+ * and no call names a tool that is not offered. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +59,10 @@ static struct log run(const uint8_t *data, size_t size, const json_t *tools, boo
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static json_t *tools;
-    if (!tools) tools = json_loads("[{\"function\":{\"name\":\"add\",\"parameters\":{\"properties\":{\"a\":{\"type\":\"integer\"}}}}},{\"name\":\"f\"}]", 0, NULL);
+    if (!tools)
+        tools = json_loads("[{\"function\":{\"name\":\"add\",\"parameters\":{\"properties\":{\"a\":{\"type\":"
+                           "\"integer\"}}}}},{\"name\":\"f\"}]",
+                           0, NULL);
     if (size < 3) return 0;
     struct log a = run(data, size, tools, true), b = run(data, size, tools, false);
     CHECK(a.n == b.n && !(a.n && memcmp(a.text, b.text, a.n)));

@@ -244,13 +244,18 @@ await test('OLLAMA_MAX_QUEUE, OLLAMA_ORIGINS, OLLAMA_KEEP_ALIVE', async () => {
 
 await test('several models take turns when they do not fit together', async () => {
   const other = model('other', { seed: 2 })
-  const k = await serve([`one:1b=${tiny}`, other])
+  const k = await serve([`one:1b=${tiny}`, other, '--memory', '45M'])
   equal((await get(k, '/api/tags')).json.models.map(m => m.name), ['one:1b', 'other:latest'])
   const ask = name => post(k, '/api/generate', { model: name, prompt: 'x', stream: false, options: short })
   const all = await Promise.all(['one:1b', 'other', 'one:1b', 'other'].map(ask))
   equal(all.map(r => r.status), [200, 200, 200, 200])
   equal(all[0].json.response, all[2].json.response)
+  equal((await get(k, '/api/ps')).json.models.length, 1)
   await k.stop()
+  const both = await serve([tiny, other])
+  await post(both, '/api/generate', { model: 'other' })
+  equal((await get(both, '/api/ps')).json.models.length, 2)
+  await both.stop()
 })
 
 await finish()

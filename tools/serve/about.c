@@ -16,8 +16,8 @@ void api_version(struct http_exchange *x, void *ctx) { api_reply_json(x, json_pa
 
 /* name, model, size, digest, details. */
 static json_t *entry_of(const struct model *m, uint64_t size) {
-    return json_pack("{s:s,s:s,s:I,s:s,s:o}", "name", m->shown, "model", m->shown, "size", (json_int_t)size, "digest", m->digest, "details",
-                     json_deep_copy(m->details));
+    return json_pack("{s:s,s:s,s:I,s:s,s:o}", "name", m->shown, "model", m->shown, "size", (json_int_t)size, "digest",
+                     m->digest, "details", json_deep_copy(m->details));
 }
 
 void api_tags(struct http_exchange *x, void *ctx) {
@@ -40,10 +40,10 @@ void api_ps(struct http_exchange *x, void *ctx) {
         struct model *m = models_at(a->models, i);
         struct models_state s;
         if (!models_state(a->models, m, &s)) continue;
-        json_t *e = entry_of(m, s.memory_bytes);
+        json_t *e = entry_of(m, s.plan.total_bytes);
         json_object_set_new(e, "expires_at", json_out_time(s.expires_unix_ns == DURATION_FOREVER ? FOREVER_NS : s.expires_unix_ns));
         json_object_set_new(e, "size_vram", json_integer((json_int_t)s.gpu_bytes));
-        json_object_set_new(e, "context_length", json_integer(s.n_ctx));
+        json_object_set_new(e, "context_length", json_integer(s.plan.n_ctx));
         json_array_append_new(list, e);
     }
     api_reply_json(x, json_pack("{s:o}", "models", list));
@@ -67,9 +67,10 @@ static json_t *describe(const struct model *m) {
     struct strbuf modelfile = {0}, parameters = {0};
     strbuf_fmt(&modelfile, "# A file for \"ollama create\" that stands for this model.\nFROM %s\n", m->shown);
     strbuf_fmt(&parameters, "%-30s %u", "num_ctx", m->n_ctx);
-    json_t *o = json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o}", "modelfile", strbuf_of(&modelfile), "parameters", strbuf_of(&parameters), "template",
-                          chat_info(m->chat)->source, "details", json_deep_copy(m->details), "model_info", json_deep_copy(m->info), "capabilities",
-                          json_deep_copy(m->capabilities), "modified_at", json_out_time(m->modified_ns));
+    json_t *o = json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o}", "modelfile", strbuf_of(&modelfile), "parameters",
+                          strbuf_of(&parameters), "template", chat_info(m->chat)->source, "details", json_deep_copy(m->details),
+                          "model_info", json_deep_copy(m->info), "capabilities", json_deep_copy(m->capabilities), "modified_at",
+                          json_out_time(m->modified_ns));
     strbuf_deinit(&modelfile);
     strbuf_deinit(&parameters);
     return o;
@@ -103,7 +104,8 @@ void api_show(struct http_exchange *x, void *ctx) {
 }
 
 static json_t *openai_model(const struct model *m, const char *id) {
-    return json_pack("{s:s,s:s,s:I,s:s}", "id", id, "object", "model", "created", (json_int_t)(m->modified_ns / 1000000000), "owned_by", "library");
+    return json_pack("{s:s,s:s,s:I,s:s}", "id", id, "object", "model", "created", (json_int_t)(m->modified_ns / 1000000000),
+                     "owned_by", "library");
 }
 
 void api_v1_models(struct http_exchange *x, void *ctx) {

@@ -42,7 +42,9 @@ static void clear_piece(struct gen_piece *p) {
     p->calls = p->logprobs = NULL;
 }
 
-static const char *failure(const struct answer *a) { return a->piece.end == GEN_FAILED ? a->piece.err.text : "the server is ending"; }
+static const char *failure(const struct answer *a) {
+    return a->piece.end == GEN_FAILED ? a->piece.err.text : "the server is ending";
+}
 
 static bool failed(const struct answer *a) { return a->piece.end == GEN_FAILED || a->piece.end == GEN_CANCELLED; }
 
@@ -132,9 +134,19 @@ static int start(struct answer *a, struct err *e) {
     if (rc) return rc;
     a->acquired = true;
     atomic_fetch_add(&a->api->n_generate, 1);
-    struct gen_spec s = {.model = a->m, .options = &a->r.options, .prompt = a->p.tokens.id, .n_prompt = (uint32_t)a->p.tokens.n, .n_ctx = a->p.n_ctx,
-                         .shift = a->r.shift, .tools = a->r.tools, .parses = !a->r.raw && !json_string_length(a->r.suffix), .in_thought = a->p.in_thought,
-                         .grammar = a->grammar, .logprobs = a->r.logprobs, .n_top = a->r.n_top, .collect_tokens = !a->r.chat && !a->r.openai && !a->r.raw};
+    struct gen_spec s = {.model = a->m,
+                         .options = &a->r.options,
+                         .prompt = a->p.tokens.id,
+                         .n_prompt = (uint32_t)a->p.tokens.n,
+                         .n_ctx = a->p.n_ctx,
+                         .shift = a->r.shift,
+                         .tools = a->r.tools,
+                         .parses = !a->r.raw && !json_string_length(a->r.suffix),
+                         .in_thought = a->p.in_thought,
+                         .grammar = a->grammar,
+                         .logprobs = a->r.logprobs,
+                         .n_top = a->r.n_top,
+                         .collect_tokens = !a->r.chat && !a->r.openai && !a->r.raw};
     return gen_start(&s, &a->gen, e);
 }
 

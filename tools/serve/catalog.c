@@ -98,7 +98,8 @@ json_t *catalog_tensors(const struct gguf *g) {
         json_t *shape = json_array();
         for (uint32_t d = 0; d < t->n_dims; d++) json_array_append_new(shape, json_integer((json_int_t)t->dims[d]));
         const char *type = dtype_info((uint32_t)t->type)->name;
-        json_array_append_new(out, json_pack("{s:o,s:s,s:o}", "name", json_out_str(t->name, strlen(t->name)), "type", type ? type : "?", "shape", shape));
+        json_array_append_new(out, json_pack("{s:o,s:s,s:o}", "name", json_out_str(t->name, strlen(t->name)), "type",
+                                             type ? type : "?", "shape", shape));
     }
     return out;
 }
@@ -134,8 +135,9 @@ static json_t *details_of(const struct gguf *g, uint64_t n_param, uint32_t n_ctx
     const char *quant = type < sizeof file_types / sizeof *file_types ? file_types[type] : NULL;
     human_number(n_param, size);
     json_t *family = json_of_str(arch);
-    return json_pack("{s:s,s:s,s:O,s:[o],s:s,s:s,s:I,s:I}", "parent_model", "", "format", "gguf", "family", family, "families", family, "parameter_size", size,
-                     "quantization_level", quant ? quant : commonest_type(g), "context_length", (json_int_t)n_ctx, "embedding_length", (json_int_t)n_embd);
+    return json_pack("{s:s,s:s,s:O,s:[o],s:s,s:s,s:I,s:I}", "parent_model", "", "format", "gguf", "family", family, "families",
+                     family, "parameter_size", size, "quantization_level", quant ? quant : commonest_type(g), "context_length",
+                     (json_int_t)n_ctx, "embedding_length", (json_int_t)n_embd);
 }
 
 /* Of the header and of samples of the data: stable, and quick for large files. */
@@ -162,8 +164,8 @@ static int digest_of(const struct model_file *mf, char out[65], struct err *e) {
     XXH128_hash_t x = XXH3_128bits_digest(a), y = XXH3_128bits_digest(b);
     XXH3_freeState(a);
     XXH3_freeState(b);
-    snprintf(out, 65, "%016llx%016llx%016llx%016llx", (unsigned long long)x.high64, (unsigned long long)x.low64, (unsigned long long)y.high64,
-             (unsigned long long)y.low64);
+    snprintf(out, 65, "%016llx%016llx%016llx%016llx", (unsigned long long)x.high64, (unsigned long long)x.low64,
+             (unsigned long long)y.high64, (unsigned long long)y.low64);
     return rc;
 }
 
@@ -172,15 +174,25 @@ static void find_fim(const struct gguf *g, struct model *m) {
     static const char *const keys[3][2] = {{"tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.prefix_token_id"},
                                            {"tokenizer.ggml.fim_suf_token_id", "tokenizer.ggml.suffix_token_id"},
                                            {"tokenizer.ggml.fim_mid_token_id", "tokenizer.ggml.middle_token_id"}};
-    static const char *const texts[][3] = {{"<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"}, {"<fim-prefix>", "<fim-suffix>", "<fim-middle>"},
-                                           {"<fim_prefix>", "<fim_suffix>", "<fim_middle>"}, {"<PRE>", "<SUF>", "<MID>"},
+    static const char *const texts[][3] = {{"<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"},
+                                           {"<fim-prefix>", "<fim-suffix>", "<fim-middle>"},
+                                           {"<fim_prefix>", "<fim_suffix>", "<fim_middle>"},
+                                           {"<PRE>", "<SUF>", "<MID>"},
                                            {"<|code_prefix|>", "<|code_suffix|>", "<|code_middle|>"},
-                                           {"<\xef\xbd\x9c" "fim\xe2\x96\x81" "begin\xef\xbd\x9c>", "<\xef\xbd\x9c" "fim\xe2\x96\x81" "hole\xef\xbd\x9c>",
-                                            "<\xef\xbd\x9c" "fim\xe2\x96\x81" "end\xef\xbd\x9c>"}};
+                                           {"<\xef\xbd\x9c"
+                                            "fim\xe2\x96\x81"
+                                            "begin\xef\xbd\x9c>",
+                                            "<\xef\xbd\x9c"
+                                            "fim\xe2\x96\x81"
+                                            "hole\xef\xbd\x9c>",
+                                            "<\xef\xbd\x9c"
+                                            "fim\xe2\x96\x81"
+                                            "end\xef\xbd\x9c>"}};
     for (int i = 0; i < 3; i++) {
         uint32_t id;
         m->fim[i] = gguf_get_u32(g, keys[i][0], &id) || gguf_get_u32(g, keys[i][1], &id) ? (int32_t)id : -1;
-        for (size_t k = 0; k < sizeof texts / sizeof *texts && m->fim[i] < 0; k++) m->fim[i] = tokenizer_find(m->tokenizer, texts[k][i], strlen(texts[k][i]));
+        for (size_t k = 0; k < sizeof texts / sizeof *texts && m->fim[i] < 0; k++)
+            m->fim[i] = tokenizer_find(m->tokenizer, texts[k][i], strlen(texts[k][i]));
     }
     m->inserts = m->fim[0] >= 0 && m->fim[1] >= 0 && m->fim[2] >= 0;
 }

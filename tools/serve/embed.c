@@ -68,7 +68,12 @@ static int await(struct embed *em, struct embed_wait *w, uint64_t id, struct err
 
 static int run_one(struct embed *em, const struct tokens *ts, float *out, struct err *e) {
     struct embed_wait w = {.out = out, .n = hy_info(em->m->engine)->n_embd};
-    struct batch_request r = {.prompt = ts->id, .n_prompt = (uint32_t)ts->n, .pool = em->m->pool, .sampling = sampler_defaults(), .ctx = &w, .on_done = on_done};
+    struct batch_request r = {.prompt = ts->id,
+                              .n_prompt = (uint32_t)ts->n,
+                              .pool = em->m->pool,
+                              .sampling = sampler_defaults(),
+                              .ctx = &w,
+                              .on_done = on_done};
     uint64_t id;
     pthread_mutex_init(&w.lock, NULL);
     pthread_cond_init(&w.came, NULL);
@@ -180,8 +185,9 @@ static void end(struct embed *em, json_t *body) {
 static json_t *native_reply(const struct embed *em) {
     json_t *list = json_array();
     for (size_t i = 0; i < json_array_size(em->inputs); i++) json_array_append_new(list, vector_of(em, i));
-    return json_pack("{s:s,s:o,s:I,s:I,s:I}", "model", em->name, "embeddings", list, "total_duration", (json_int_t)(clock_ns() - em->t0_ns), "load_duration",
-                     (json_int_t)(em->load_ns ? em->load_ns : 1), "prompt_eval_count", (json_int_t)em->n_tok);
+    return json_pack("{s:s,s:o,s:I,s:I,s:I}", "model", em->name, "embeddings", list, "total_duration",
+                     (json_int_t)(clock_ns() - em->t0_ns), "load_duration", (json_int_t)(em->load_ns ? em->load_ns : 1),
+                     "prompt_eval_count", (json_int_t)em->n_tok);
 }
 
 void api_embed(struct http_exchange *x, void *ctx) {
@@ -234,9 +240,10 @@ static json_t *base64_of(const struct embed *em, size_t i) {
 static json_t *openai_reply(const struct embed *em, bool base64) {
     json_t *list = json_array();
     for (size_t i = 0; i < json_array_size(em->inputs); i++)
-        json_array_append_new(list, json_pack("{s:s,s:o,s:I}", "object", "embedding", "embedding", base64 ? base64_of(em, i) : vector_of(em, i), "index", (json_int_t)i));
-    return json_pack("{s:s,s:o,s:s,s:{s:I,s:I}}", "object", "list", "data", list, "model", em->name, "usage", "prompt_tokens", (json_int_t)em->n_tok,
-                     "total_tokens", (json_int_t)em->n_tok);
+        json_array_append_new(list, json_pack("{s:s,s:o,s:I}", "object", "embedding", "embedding",
+                                              base64 ? base64_of(em, i) : vector_of(em, i), "index", (json_int_t)i));
+    return json_pack("{s:s,s:o,s:s,s:{s:I,s:I}}", "object", "list", "data", list, "model", em->name, "usage", "prompt_tokens",
+                     (json_int_t)em->n_tok, "total_tokens", (json_int_t)em->n_tok);
 }
 
 void api_openai_embeddings(struct http_exchange *x, void *ctx) {
@@ -249,7 +256,8 @@ void api_openai_embeddings(struct http_exchange *x, void *ctx) {
         const char *format = fields_str(&f, "encoding_format");
         bool base64 = format && strcmp(format, "base64") == 0;
         int rc = e.code;
-        if (!rc && format && !base64 && strcmp(format, "float") != 0) rc = err_set(&e, ERR_ARG, "invalid encoding_format: use float or base64");
+        if (!rc && format && !base64 && strcmp(format, "float") != 0)
+            rc = err_set(&e, ERR_ARG, "invalid encoding_format: use float or base64");
         if (!rc) rc = read_inputs(&em, fields_get(&f, "input"), "invalid input", &e);
         if (!rc && json_array_size(em.inputs) == 0) rc = err_set(&e, ERR_ARG, "invalid input");
         if (!rc) rc = compute(&em, &e);

@@ -83,7 +83,9 @@ static const char *type_name(const json_t *v) {
 }
 
 int fields_wrong(struct fields *f, const char *key, const json_t *v, const char *want) {
-    return f->err->code ? f->err->code : err_set(f->err, ERR_ARG, "json: cannot unmarshal %s into field %s of type %s", type_name(v), key, want);
+    return f->err->code
+               ? f->err->code
+               : err_set(f->err, ERR_ARG, "json: cannot unmarshal %s into field %s of type %s", type_name(v), key, want);
 }
 
 /* The value, when no error came before. */

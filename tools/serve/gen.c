@@ -84,7 +84,8 @@ static json_t *entry_of(const struct gen *g, int32_t id, float logprob) {
     if (b.len == 0) b = tokenizer_text(t, id);
     json_t *bytes = json_array();
     for (size_t i = 0; i < b.len; i++) json_array_append_new(bytes, json_integer((unsigned char)b.p[i]));
-    return json_pack("{s:o,s:f,s:o}", "token", json_out_str(b.p, b.len), "logprob", (double)(logprob < -1e4f ? -1e4f : logprob), "bytes", bytes);
+    return json_pack("{s:o,s:f,s:o}", "token", json_out_str(b.p, b.len), "logprob", (double)(logprob < -1e4f ? -1e4f : logprob),
+                     "bytes", bytes);
 }
 
 static void add_logprobs(struct gen *g, const struct batch_token *t) {
@@ -175,9 +176,11 @@ static void on_done(void *ctx, const struct batch_result *r) {
 
 static int make_parser(struct gen *g, const struct gen_spec *s, struct err *e) {
     const struct model *m = s->model;
-    struct tool_options o = {.form = s->tools || m->form == TOOL_HARMONY ? m->form : TOOL_NONE, .in_thought = s->in_thought, .tools = s->tools};
+    struct tool_options o = {
+        .form = s->tools || m->form == TOOL_HARMONY ? m->form : TOOL_NONE, .in_thought = s->in_thought, .tools = s->tools};
     if (m->thinks) o.think = m->think;
-    g->think_token = m->thinks && m->think.open && !s->in_thought ? tokenizer_find(m->tokenizer, m->think.open, strlen(m->think.open)) : -1;
+    g->think_token =
+        m->thinks && m->think.open && !s->in_thought ? tokenizer_find(m->tokenizer, m->think.open, strlen(m->think.open)) : -1;
     return s->parses ? tool_parse_new(&o, on_event, g, &g->parse, e) : ERR_OK;
 }
 
@@ -193,7 +196,7 @@ static int prepare(struct gen *g, const struct gen_spec *s, struct err *e) {
 /* Without a limit of the request's own, a model that never ends is stopped some time. */
 static uint32_t limit_of(const struct gen_spec *s) {
     int64_t n = s->options->num_predict;
-    return n >= 0 && n < UINT32_MAX ? (uint32_t)n : s->n_ctx * 10;
+    return n > 0 && n < UINT32_MAX ? (uint32_t)n : s->n_ctx * 10;
 }
 
 static int submit(struct gen *g, const struct gen_spec *s, struct err *e) {

@@ -73,7 +73,9 @@ static bool near_v4(uint32_t a) { /* loopback, private or unspecified */
 }
 
 static bool near_v6(const struct in6_addr *a) {
-    if (IN6_IS_ADDR_V4MAPPED(a)) return near_v4((uint32_t)a->s6_addr[12] << 24 | (uint32_t)a->s6_addr[13] << 16 | (uint32_t)a->s6_addr[14] << 8 | a->s6_addr[15]);
+    if (IN6_IS_ADDR_V4MAPPED(a))
+        return near_v4((uint32_t)a->s6_addr[12] << 24 | (uint32_t)a->s6_addr[13] << 16 | (uint32_t)a->s6_addr[14] << 8 |
+                       a->s6_addr[15]);
     return IN6_IS_ADDR_LOOPBACK(a) || IN6_IS_ADDR_UNSPECIFIED(a) || (a->s6_addr[0] & 0xfe) == 0xfc;
 }
 
@@ -100,8 +102,8 @@ bool guard_host(const struct guard *g, const char *header) {
     struct in6_addr v6;
     if (inet_pton(AF_INET, host, &v4) == 1) return near_v4(ntohl(v4.s_addr)) || own_address(AF_INET, &v4, sizeof v4);
     if (inet_pton(AF_INET6, host, &v6) == 1) return near_v6(&v6) || own_address(AF_INET6, &v6, sizeof v6);
-    return strcasecmp(host, "localhost") == 0 || (g->hostname[0] && strcasecmp(host, g->hostname) == 0) || ends_with(host, ".localhost") ||
-           ends_with(host, ".local") || ends_with(host, ".internal");
+    return strcasecmp(host, "localhost") == 0 || (g->hostname[0] && strcasecmp(host, g->hostname) == 0) ||
+           ends_with(host, ".localhost") || ends_with(host, ".local") || ends_with(host, ".internal");
 }
 
 static bool matches(const char *pattern, const char *s) {
@@ -113,7 +115,9 @@ static bool matches(const char *pattern, const char *s) {
 
 enum guard_origin guard_origin(const struct guard *g, const char *origin, const char *host) {
     if (!origin) return ORIGIN_SAME;
-    const char *rest = strncasecmp(origin, "http://", 7) == 0 ? origin + 7 : strncasecmp(origin, "https://", 8) == 0 ? origin + 8 : NULL;
+    const char *rest = strncasecmp(origin, "http://", 7) == 0    ? origin + 7
+                       : strncasecmp(origin, "https://", 8) == 0 ? origin + 8
+                                                                 : NULL;
     if (rest && host && strcasecmp(rest, host) == 0) return ORIGIN_SAME;
     for (size_t i = 0; i < g->n_pattern; i++)
         if (matches(g->pattern[i], origin)) return ORIGIN_ALLOWED;

@@ -137,7 +137,10 @@ static void *watch(void *arg) {
 /* Requests. */
 
 static unsigned method_of(const char *m) {
-    static const struct { const char *name; unsigned bit; } all[] = {{"GET", HTTP_GET}, {"HEAD", HTTP_HEAD}, {"POST", HTTP_POST}, {"DELETE", HTTP_DELETE}};
+    static const struct {
+        const char *name;
+        unsigned bit;
+    } all[] = {{"GET", HTTP_GET}, {"HEAD", HTTP_HEAD}, {"POST", HTTP_POST}, {"DELETE", HTTP_DELETE}};
     for (size_t i = 0; i < 4; i++)
         if (strcmp(m, all[i].name) == 0) return all[i].bit;
     return 0;
@@ -189,7 +192,9 @@ static void *on_line(void *cls, const char *line, struct MHD_Connection *mc) {
     return NULL;
 }
 
-static int hex(char c) { return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1; }
+static int hex(char c) {
+    return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+}
 
 /* %-escapes in place, but for that of NUL, which would end the path early. */
 static size_t unescape(void *cls, struct MHD_Connection *mc, char *s) {
@@ -242,8 +247,8 @@ static bool receive(struct http_exchange *x, const char *p, size_t n) {
 }
 
 static void allow_header(unsigned methods, char out[32]) {
-    snprintf(out, 32, "%s%s%s%s", methods & HTTP_GET ? ", GET" : "", methods & HTTP_HEAD ? ", HEAD" : "", methods & HTTP_POST ? ", POST" : "",
-             methods & HTTP_DELETE ? ", DELETE" : "");
+    snprintf(out, 32, "%s%s%s%s", methods & HTTP_GET ? ", GET" : "", methods & HTTP_HEAD ? ", HEAD" : "",
+             methods & HTTP_POST ? ", POST" : "", methods & HTTP_DELETE ? ", DELETE" : "");
 }
 
 static void add_headers(struct http_exchange *x, struct MHD_Response *r, int status, const char *type) {
@@ -256,7 +261,8 @@ static void add_headers(struct http_exchange *x, struct MHD_Response *r, int sta
     if (x->preflight) {
         const char *asked = http_header(x, "Access-Control-Request-Headers");
         MHD_add_response_header(r, "Access-Control-Allow-Methods", "GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS");
-        MHD_add_response_header(r, "Access-Control-Allow-Headers", asked ? asked : "Authorization,Content-Type,User-Agent,Accept,X-Requested-With");
+        MHD_add_response_header(r, "Access-Control-Allow-Headers",
+                                asked ? asked : "Authorization,Content-Type,User-Agent,Accept,X-Requested-With");
         MHD_add_response_header(r, "Access-Control-Max-Age", "43200");
     }
     if (status == 405 && x->route) {
@@ -333,7 +339,9 @@ static void on_completed(void *cls, struct MHD_Connection *mc, void **ctx, enum 
 const char *http_path(const struct http_exchange *x) { return x->path; }
 bool http_is(const struct http_exchange *x, unsigned method) { return x->method == method; }
 const struct strbuf *http_body(const struct http_exchange *x) { return &x->body; }
-const char *http_header(const struct http_exchange *x, const char *name) { return MHD_lookup_connection_value(x->c, MHD_HEADER_KIND, name); }
+const char *http_header(const struct http_exchange *x, const char *name) {
+    return MHD_lookup_connection_value(x->c, MHD_HEADER_KIND, name);
+}
 
 bool http_gone(const struct http_exchange *x) {
     if (atomic_load(&x->s->stopping)) return true;
@@ -399,7 +407,8 @@ static ssize_t on_more(void *cls, uint64_t pos, char *buf, size_t max) {
     return (ssize_t)n;
 }
 
-void http_stream(struct http_exchange *x, const char *type, bool (*more)(void *ctx, struct strbuf *out), void (*done)(void *ctx), void *ctx) {
+void http_stream(struct http_exchange *x, const char *type, bool (*more)(void *ctx, struct strbuf *out),
+                 void (*done)(void *ctx), void *ctx) {
     x->more = more;
     x->done = done;
     x->stream_ctx = ctx;
@@ -409,6 +418,24 @@ void http_stream(struct http_exchange *x, const char *type, bool (*more)(void *c
 /* The server. */
 
 static void no_log(void *cls, const char *fmt, va_list ap) {}
+
+static void start(struct http_server *s) {
+    const struct MHD_OptionItem options[] = {
+        {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)no_log, NULL},
+        {MHD_OPTION_LISTEN_SOCKET, s->opt.listen_fd, NULL},
+        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, s},
+        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_line, s},
+        {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)unescape, NULL},
+        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, s},
+        {MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEADER_BYTES, NULL},
+        {MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES, NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    unsigned flags =
+        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    s->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+}
 
 int http_new(const struct http_options *opt, struct http_server **out, struct err *e) {
     struct http_server *s = calloc(1, sizeof *s);
@@ -420,11 +447,7 @@ int http_new(const struct http_options *opt, struct http_server **out, struct er
         free(s);
         return err_set(e, ERR_NOMEM, "no thread for the server");
     }
-    s->daemon = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, s,
-                                 MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL, MHD_OPTION_LISTEN_SOCKET, opt->listen_fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-                                 s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_URI_LOG_CALLBACK, on_line, s,
-                                 MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
-                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEADER_BYTES, MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES, MHD_OPTION_END);
+    start(s);
     if (!s->daemon) {
         http_free(s);
         return err_set(e, ERR_IO, "the HTTP server does not start");
@@ -454,8 +477,11 @@ void http_free(struct http_server *s) {
 }
 
 void http_stats(struct http_server *s, struct http_stats *out) {
-    *out = (struct http_stats){.n_request = atomic_load(&s->n_request), .n_4xx = atomic_load(&s->n_4xx), .n_5xx = atomic_load(&s->n_5xx),
-                               .sent_bytes = atomic_load(&s->sent_bytes), .n_active = atomic_load(&s->n_active)};
+    *out = (struct http_stats){.n_request = atomic_load(&s->n_request),
+                               .n_4xx = atomic_load(&s->n_4xx),
+                               .n_5xx = atomic_load(&s->n_5xx),
+                               .sent_bytes = atomic_load(&s->sent_bytes),
+                               .n_active = atomic_load(&s->n_active)};
     pthread_mutex_lock(&s->lock);
     out->n_connection = s->n_conn;
     pthread_mutex_unlock(&s->lock);

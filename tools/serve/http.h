@@ -65,4 +65,5 @@ void http_reply_str(struct http_exchange *x, int status, const char *type, const
 void http_error(struct http_exchange *x, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* A 200 whose body comes piece by piece: more appends what there is (it may wait), false is the end. done is
  * called in any case, also when the client goes. */
-void http_stream(struct http_exchange *x, const char *type, bool (*more)(void *ctx, struct strbuf *out), void (*done)(void *ctx), void *ctx);
+void http_stream(struct http_exchange *x, const char *type, bool (*more)(void *ctx, struct strbuf *out),
+                 void (*done)(void *ctx), void *ctx);

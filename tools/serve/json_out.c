@@ -21,7 +21,9 @@ static size_t utf8_len(const unsigned char *s, size_t n) {
     if (s[0] < 0xc2 || s[0] > 0xf4 || len > n) return 0;
     for (size_t i = 1; i < len; i++)
         if (s[i] >> 6 != 2) return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f)) return 0;
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
+        (s[0] == 0xf4 && s[1] > 0x8f))
+        return 0;
     return len;
 }
 
@@ -39,7 +41,9 @@ json_t *json_out_str(const char *p, size_t n) {
     return s;
 }
 
-static const char *error_type(int status) { return status == 400 ? "invalid_request_error" : status == 404 ? "not_found_error" : "api_error"; }
+static const char *error_type(int status) {
+    return status == 400 ? "invalid_request_error" : status == 404 ? "not_found_error" : "api_error";
+}
 
 json_t *json_out_error(bool openai, int status, const char *message) {
     json_t *text = json_out_str(message, strlen(message));

@@ -12,7 +12,9 @@
 
 #define BACKLOG 512
 
-static int wrong(const char *spec, struct err *e) { return err_set(e, ERR_ARG, "'%s' is not an address to listen at; use HOST, HOST:PORT or :PORT", spec); }
+static int wrong(const char *spec, struct err *e) {
+    return err_set(e, ERR_ARG, "'%s' is not an address to listen at; use HOST, HOST:PORT or :PORT", spec);
+}
 
 int listen_parse(const char *spec, struct listen_at *at, struct err *e) {
     const char *s = spec;
@@ -54,7 +56,8 @@ static void describe(struct listen_socket *s) {
     socklen_t n = sizeof s->bound;
     char host[200], port[16];
     bool v6 = getsockname(s->fd, (struct sockaddr *)&s->bound, &n) == 0 && s->bound.ss_family == AF_INET6;
-    if (getnameinfo((struct sockaddr *)&s->bound, n, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV)) host[0] = port[0] = 0;
+    if (getnameinfo((struct sockaddr *)&s->bound, n, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV))
+        host[0] = port[0] = 0;
     snprintf(s->host, sizeof s->host, v6 ? "[%s]" : "%s", host);
     s->port = (uint32_t)strtoul(port, NULL, 10);
 }
@@ -72,7 +75,8 @@ int listen_open(const struct listen_at *at, struct listen_socket *out, struct er
     int error = errno;
     freeaddrinfo(all);
     if (out->fd < 0) {
-        const char *help = error == EADDRINUSE ? "another program listens there; stop it, or use --port" : "use another --host or --port";
+        const char *help =
+            error == EADDRINUSE ? "another program listens there; stop it, or use --port" : "use another --host or --port";
         return err_set(e, ERR_IO, "cannot listen at %s port %u: %s; %s", at->host, at->port, strerror(error), help);
     }
     describe(out);

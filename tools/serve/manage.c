@@ -6,7 +6,9 @@
 #include "tools/serve/json_out.h"
 #include "tools/serve/request.h"
 
-static void not_supported(struct http_exchange *x, const char *what) { http_error(x, 501, "%s is not supported: this server serves one fixed model", what); }
+static void not_supported(struct http_exchange *x, const char *what) {
+    http_error(x, 501, "%s is not supported: this server serves one fixed model", what);
+}
 
 static void reply_lines(struct http_exchange *x, json_t *one, json_t *two) {
     struct strbuf t = {0};
@@ -20,7 +22,9 @@ static void reply_lines(struct http_exchange *x, json_t *one, json_t *two) {
 #define NO_MANIFEST "pull model manifest: file does not exist"
 
 static void reply_pull(struct http_exchange *x, bool known, bool stream) {
-    if (stream) reply_lines(x, json_pack("{s:s}", "status", "pulling manifest"), known ? json_pack("{s:s}", "status", "success") : json_out_error(false, 500, NO_MANIFEST));
+    if (stream)
+        reply_lines(x, json_pack("{s:s}", "status", "pulling manifest"),
+                    known ? json_pack("{s:s}", "status", "success") : json_out_error(false, 500, NO_MANIFEST));
     else if (known) api_reply_json(x, json_pack("{s:s}", "status", "success"));
     else http_error(x, 500, NO_MANIFEST);
 }
@@ -64,7 +68,8 @@ void api_copy(struct http_exchange *x, void *ctx) {
     struct err e = {0};
     struct fields f = {body, &e};
     const char *source = fields_str(&f, "source"), *destination = fields_str(&f, "destination");
-    if (!e.code && (!source || !*source || !destination || !*destination)) err_set(&e, ERR_ARG, "source and destination are required");
+    if (!e.code && (!source || !*source || !destination || !*destination))
+        err_set(&e, ERR_ARG, "source and destination are required");
     if (e.code) api_fail(x, &e);
     else if (api_model(x, ctx, source, "model \"%s\" not found")) not_supported(x, "copy");
     json_decref(body);
@@ -100,4 +105,6 @@ void api_me(struct http_exchange *x, void *ctx) {
     http_reply(x, 401, HTTP_JSON, &t);
 }
 
-void api_status(struct http_exchange *x, void *ctx) { api_reply_json(x, json_pack("{s:{s:b,s:s}}", "cloud", "disabled", 1, "source", "env")); }
+void api_status(struct http_exchange *x, void *ctx) {
+    api_reply_json(x, json_pack("{s:{s:b,s:s}}", "cloud", "disabled", 1, "source", "env"));
+}

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tools/serve/base64.h"
+#include "tools/serve/json_out.h"
 #include "tools/serve/request_impl.h"
 
 static int check_image(const char *s, size_t n, struct err *e) {
@@ -30,8 +31,10 @@ int messages_images(const json_t *images, bool *any, struct err *e) {
 /* "data:image/png;base64,..." */
 static int check_image_url(const json_t *part, bool *any, struct err *e) {
     const json_t *u = json_object_get(part, "image_url");
-    const char *url = json_string_value(json_is_object(u) ? json_object_get(u, "url") : u), *comma = url ? strstr(url, ";base64,") : NULL;
-    if (!comma || strncmp(url, "data:", 5) != 0) return err_set(e, ERR_ARG, "invalid image input: only data URLs with base64 are accepted");
+    const char *url = json_string_value(json_is_object(u) ? json_object_get(u, "url") : u),
+               *comma = url ? strstr(url, ";base64,") : NULL;
+    if (!comma || strncmp(url, "data:", 5) != 0)
+        return err_set(e, ERR_ARG, "invalid image input: only data URLs with base64 are accepted");
     *any = true;
     return check_image(comma + 8, strlen(comma + 8), e);
 }
@@ -41,7 +44,8 @@ static int add_part(const json_t *part, struct strbuf *out, bool *images, struct
     const json_t *text = json_object_get(part, "text");
     if (json_is_string(part)) text = part;
     if (type && strcmp(type, "image_url") == 0) return check_image_url(part, images, e);
-    if (!json_is_string(text) || (type && strcmp(type, "text") != 0)) return err_set(e, ERR_ARG, "invalid message content type: %s", type ? type : "unknown part");
+    if (!json_is_string(text) || (type && strcmp(type, "text") != 0))
+        return err_set(e, ERR_ARG, "invalid message content type: %s", type ? type : "unknown part");
     strbuf_add(out, json_string_value(text), json_string_length(text));
     return ERR_OK;
 }
@@ -112,7 +116,7 @@ static json_t *role_of(struct fields *f, bool openai) {
     size_t n = 0;
     for (; role && role[n] && n < sizeof lower - 1; n++) lower[n] = (char)tolower((unsigned char)role[n]);
     lower[n] = 0;
-    return json_string(openai && strcmp(lower, "developer") == 0 ? "system" : lower);
+    return openai && strcmp(lower, "developer") == 0 ? json_string("system") : json_out_str(lower, n);
 }
 
 static void copy_text(struct fields *f, const char *from, json_t *out, const char *to) {
@@ -131,7 +135,8 @@ static json_t *message_of(const json_t *in, bool openai, bool *images, struct er
     copy_text(&f, "tool_call_id", out, "tool_call_id");
     copy_text(&f, openai ? "name" : "tool_name", out, "tool_name");
     const json_t *calls = fields_get(&f, "tool_calls");
-    if (calls && !e->code && json_array_size(calls) + !json_is_array(calls)) json_object_set_new(out, "tool_calls", calls_of(calls, e));
+    if (calls && !e->code && json_array_size(calls) + !json_is_array(calls))
+        json_object_set_new(out, "tool_calls", calls_of(calls, e));
     if (!openai && !e->code) messages_images(fields_get(&f, "images"), images, e);
     if (!e->code) return out;
     json_decref(out);

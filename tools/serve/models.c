@@ -74,10 +74,7 @@ static void close_loaded(struct loaded l) {
     hy_close(l.engine);
 }
 
-static uint64_t planned_bytes(const struct model *m) {
-    const struct hy_info *i = hy_info(m->engine);
-    return i->weights_bytes + i->kv_bytes + i->work_bytes;
-}
+static uint64_t planned_bytes(const struct model *m) { return hy_planned(m->engine)->total_bytes; }
 
 static void unload(struct models *ms, struct model *m) {
     struct loaded l = take_out(m);
@@ -157,12 +154,15 @@ static int split_spec(struct model *m, const char *spec, struct err *e) {
     char *name = strndup(spec, (size_t)(eq - spec));
     bool ok = name && names_parse(name, &m->name);
     free(name);
-    return ok ? ERR_OK : err_set(e, ERR_ARG, "'%.*s' is not a name for a model; use letters, digits, '_', '-', '.' and one ':'", (int)(eq - spec), spec);
+    return ok ? ERR_OK
+              : err_set(e, ERR_ARG, "'%.*s' is not a name for a model; use letters, digits, '_', '-', '.' and one ':'",
+                        (int)(eq - spec), spec);
 }
 
 static int add(struct models *ms, struct model *m, struct err *e) {
     for (uint32_t i = 0; i < ms->n; i++)
-        if (names_equal(&ms->at[i]->name, &m->name)) return err_set(e, ERR_ARG, "two models are called '%s'; give one another name with NAME=FILE", m->shown);
+        if (names_equal(&ms->at[i]->name, &m->name))
+            return err_set(e, ERR_ARG, "two models are called '%s'; give one another name with NAME=FILE", m->shown);
     struct model **grown = realloc(ms->at, (ms->n + 1) * sizeof(struct model *));
     if (!grown) return err_set(e, ERR_NOMEM, "no memory for the list of models");
     pthread_mutex_lock(&ms->lock);
@@ -252,11 +252,6 @@ static int make_room(struct models *ms, bool (*gone)(void *ctx), void *ctx, stru
     return ERR_OK;
 }
 
-/* The bytes that a second model needs at least to lie beside others without streaming. */
-static bool fits_beside(const struct models *ms, const struct model *m, uint64_t used) {
-    return used == 0 || (ms->all_bytes > used && m->size_bytes + m->size_bytes / 8 < ms->all_bytes - used);
-}
-
 struct load_watch {
     bool (*gone)(void *ctx);
     void *ctx;
@@ -267,14 +262,24 @@ static bool still_wanted(void *ctx, uint64_t done, uint64_t total) {
     return !w->gone(w->ctx);
 }
 
-static int open_loaded(const struct models *ms, const struct model *m, uint64_t used, struct load_watch *w, struct loaded *l, struct err *e) {
+/* Beside others a model may lie, when it fits whole: it does not stream because another one idles. */
+static int check_beside(const struct models *ms, uint64_t used, struct hy_options *o, struct err *e) {
+    struct hy_plan plan;
+    if (ms->all_bytes <= used) return ERR_NOMEM;
+    o->memory = (struct budget_request){.kind = BUDGET_BYTES, .bytes = ms->all_bytes - used};
+    int rc = hy_plan(o, &plan, e);
+    return rc || plan.mode == HY_RESIDENT ? rc : ERR_NOMEM;
+}
+
+static int open_loaded(const struct models *ms, const struct model *m, uint64_t used, struct load_watch *w, struct loaded *l,
+                       struct err *e) {
     struct hy_options o = ms->opt.engine;
     o.model_path = m->path;
     o.n_ctx = m->n_ctx;
     o.progress = still_wanted;
     o.progress_ctx = w;
-    if (used) o.memory = (struct budget_request){.kind = BUDGET_BYTES, .bytes = ms->all_bytes - used};
-    int rc = hy_open(&o, &l->engine, e);
+    int rc = used ? check_beside(ms, used, &o, e) : ERR_OK;
+    if (!rc) rc = hy_open(&o, &l->engine, e);
     if (!rc) rc = batcher_new(l->engine, &(struct batcher_options){.n_queue = ms->opt.n_queue}, &l->batcher, e);
     if (!rc) rc = grammar_vocab_new(m->tokenizer, hy_info(l->engine)->n_vocab, &l->vocab, e);
     if (rc) {
@@ -289,13 +294,10 @@ static int load(struct models *ms, struct model *m, bool (*gone)(void *ctx), voi
     for (;;) {
         while (ms->n_closing) wait_changed(ms);
         uint64_t used = used_bytes(ms);
-        int rc = ERR_NOMEM;
         struct loaded l = {0};
-        if (fits_beside(ms, m, used)) {
-            pthread_mutex_unlock(&ms->lock);
-            rc = open_loaded(ms, m, used, &w, &l, e);
-            pthread_mutex_lock(&ms->lock);
-        }
+        pthread_mutex_unlock(&ms->lock);
+        int rc = open_loaded(ms, m, used, &w, &l, e);
+        pthread_mutex_lock(&ms->lock);
         if (rc == ERR_NOMEM && used) {
             rc = make_room(ms, gone, ctx, e);
             if (rc) return rc;
@@ -327,7 +329,9 @@ int models_acquire(struct models *ms, struct model *m, bool (*gone)(void *ctx), 
             m->n_user++;
             set_expiry(m, m->keep_alive_ns);
         }
-        if (!rc && loads) say(ms, "%s is loaded: %.2f GB in %.1f s", m->shown, (double)planned_bytes(m) / 1e9, (double)(clock_ns() - t0) / 1e9);
+        if (!rc && loads)
+            say(ms, "%s is loaded: %.2f GB in %.1f s", m->shown, (double)planned_bytes(m) / 1e9,
+                (double)(clock_ns() - t0) / 1e9);
         leave(ms, &w);
     }
     pthread_mutex_unlock(&ms->lock);
@@ -356,10 +360,9 @@ bool models_state(struct models *ms, struct model *m, struct models_state *out) 
     bool loaded = m->engine != NULL;
     if (loaded) {
         const struct hy_info *i = hy_info(m->engine);
-        *out = (struct models_state){.n_ctx = i->n_ctx, .n_seq = i->n_seq, .n_user = m->n_user, .memory_bytes = planned_bytes(m), .weights_bytes = i->weights_bytes,
-                                     .kv_bytes = i->kv_bytes, .work_bytes = i->work_bytes, .expires_unix_ns = m->expires_unix_ns};
+        *out = (struct models_state){.plan = *hy_planned(m->engine), .n_user = m->n_user, .expires_unix_ns = m->expires_unix_ns};
         snprintf(out->device, sizeof out->device, "%s", i->device);
-        out->gpu_bytes = ms->opt.engine.device == DEVICE_METAL ? out->memory_bytes : 0;
+        out->gpu_bytes = ms->opt.engine.device == DEVICE_METAL ? planned_bytes(m) : 0;
         batcher_stats(m->batcher, &out->stats);
     }
     pthread_mutex_unlock(&ms->lock);

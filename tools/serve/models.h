@@ -72,8 +72,9 @@ void models_keep(struct models *ms, struct model *m, int64_t keep_alive_ns);
 
 /* What is known of a loaded model; false when it is not loaded. */
 struct models_state {
-    uint32_t n_ctx, n_seq, n_user;
-    uint64_t memory_bytes, gpu_bytes, weights_bytes, kv_bytes, work_bytes;
+    struct hy_plan plan;
+    uint32_t n_user;
+    uint64_t gpu_bytes;
     int64_t expires_unix_ns;
     char device[128];
     struct batcher_stats stats;

@@ -46,7 +46,9 @@ static json_t *context_of(const struct answer *a) {
     return out;
 }
 
-static void set_count(json_t *o, const char *key, uint64_t n) { json_object_set_new(o, key, json_integer((json_int_t)(n ? n : 1))); }
+static void set_count(json_t *o, const char *key, uint64_t n) {
+    json_object_set_new(o, key, json_integer((json_int_t)(n ? n : 1)));
+}
 
 static void add_end(struct answer *a, json_t *o) {
     const struct batch_stats *s = &a->piece.stats;

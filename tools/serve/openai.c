@@ -13,8 +13,9 @@ static json_t *calls_of(struct answer *a) {
         const json_t *c = json_array_get(a->piece.calls, i);
         char *arguments = json_dumps(json_object_get(c, "arguments"), JSON_COMPACT);
         json_int_t index = (json_int_t)a->n_call;
-        json_array_append_new(out, json_pack("{s:o,s:I,s:s,s:{s:O,s:s}}", "id", answer_call_id(a), "index", index, "type", "function", "function",
-                                             "name", json_object_get(c, "name"), "arguments", arguments ? arguments : "{}"));
+        json_array_append_new(out, json_pack("{s:o,s:I,s:s,s:{s:O,s:s}}", "id", answer_call_id(a), "index", index, "type",
+                                             "function", "function", "name", json_object_get(c, "name"), "arguments",
+                                             arguments ? arguments : "{}"));
         free(arguments);
     }
     return out;
@@ -23,13 +24,14 @@ static json_t *calls_of(struct answer *a) {
 static json_t *begin(const struct answer *a, const char *object, json_t *choices) {
     char id[64];
     snprintf(id, sizeof id, "%s-%u", a->r.chat ? "chatcmpl" : "cmpl", (unsigned)(a->id >> 44));
-    return json_pack("{s:s,s:s,s:I,s:s,s:s,s:o}", "id", id, "object", object, "created", (json_int_t)a->created_s, "model", a->r.model,
-                     "system_fingerprint", "fp_ollama", "choices", choices);
+    return json_pack("{s:s,s:s,s:I,s:s,s:s,s:o}", "id", id, "object", object, "created", (json_int_t)a->created_s, "model",
+                     a->r.model, "system_fingerprint", "fp_ollama", "choices", choices);
 }
 
 static json_t *usage_of(const struct answer *a) {
     json_int_t prompt = a->piece.stats.n_prompt, completion = a->piece.stats.n_eval;
-    return json_pack("{s:I,s:I,s:I}", "prompt_tokens", prompt, "completion_tokens", completion, "total_tokens", prompt + completion);
+    return json_pack("{s:I,s:I,s:I}", "prompt_tokens", prompt, "completion_tokens", completion, "total_tokens",
+                     prompt + completion);
 }
 
 static json_t *finish_reason(const struct answer *a) {

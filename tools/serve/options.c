@@ -6,8 +6,15 @@
 #include "runtime/clock.h"
 
 struct options options_default(void) {
-    return (struct options){.num_predict = -1, .num_keep = 4, .seed = -1, .temperature = 0.8, .top_p = 0.9, .typical_p = 1, .repeat_penalty = 1,
-                            .top_k = 40, .repeat_last_n = 64};
+    return (struct options){.num_predict = -1,
+                            .num_keep = 4,
+                            .seed = -1,
+                            .temperature = 0.8,
+                            .top_p = 0.9,
+                            .typical_p = 1,
+                            .repeat_penalty = 1,
+                            .top_k = 40,
+                            .repeat_last_n = 64};
 }
 
 enum type { INTEGER, FLOAT, BOOLEAN };
@@ -74,7 +81,8 @@ int options_stop(struct options *o, const json_t *v, struct err *e) {
 int options_read(struct options *o, const json_t *obj, struct err *e) {
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         const json_t *v = json_object_get(obj, known[i].name);
-        if (v && !json_is_null(v) && !store(o, i, v)) return err_set(e, ERR_ARG, "option \"%s\" must be of type %s", known[i].name, type_names[known[i].type]);
+        if (v && !json_is_null(v) && !store(o, i, v))
+            return err_set(e, ERR_ARG, "option \"%s\" must be of type %s", known[i].name, type_names[known[i].type]);
     }
     const json_t *stop = json_object_get(obj, "stop");
     return stop && !json_is_null(stop) ? options_stop(o, stop, e) : ERR_OK;

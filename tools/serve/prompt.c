@@ -7,7 +7,9 @@
 
 #define LEAST_CTX 4u
 
-static int lacks(const struct request *r, const char *what, struct err *e) { return err_set(e, ERR_ARG, "\"%s\" does not support %s", r->model, what); }
+static int lacks(const struct request *r, const char *what, struct err *e) {
+    return err_set(e, ERR_ARG, "\"%s\" does not support %s", r->model, what);
+}
 
 int prompt_check(const struct model *m, const struct request *r, struct err *e) {
     if (m->embeds) return lacks(r, r->chat ? "chat" : "generate", e);
@@ -56,8 +58,9 @@ static int make_raw(const struct model *m, const struct request *r, struct token
 }
 
 static enum chat_think think_of(const struct model *m, const struct request *r) {
-    static const enum chat_think of[] = {[THINK_ABSENT] = CHAT_THINK_ON, [THINK_OFF] = CHAT_THINK_OFF, [THINK_ON] = CHAT_THINK_ON,
-                                         [THINK_LOW] = CHAT_THINK_LOW, [THINK_MEDIUM] = CHAT_THINK_MEDIUM, [THINK_HIGH] = CHAT_THINK_HIGH};
+    static const enum chat_think of[] = {
+        [THINK_ABSENT] = CHAT_THINK_ON, [THINK_OFF] = CHAT_THINK_OFF,       [THINK_ON] = CHAT_THINK_ON,
+        [THINK_LOW] = CHAT_THINK_LOW,   [THINK_MEDIUM] = CHAT_THINK_MEDIUM, [THINK_HIGH] = CHAT_THINK_HIGH};
     return m->thinks ? of[r->think] : CHAT_THINK_DEFAULT;
 }
 
@@ -94,7 +97,8 @@ static json_t *without_oldest(const json_t *messages, size_t n) {
     return out;
 }
 
-static int render_without(const struct model *m, const struct request *r, const json_t *messages, size_t n, struct prompt *p, struct err *e) {
+static int render_without(const struct model *m, const struct request *r, const json_t *messages, size_t n, struct prompt *p,
+                          struct err *e) {
     json_t *some = without_oldest(messages, n);
     int rc = some ? render(m, r, some, p, e) : no_memory(e);
     json_decref(some);
@@ -129,7 +133,8 @@ static int put_context_before(const struct model *m, const struct request *r, st
     for (size_t i = 0; i < json_array_size(r->context) && !rc; i++) {
         int64_t id = 0;
         fields_whole(json_array_get(r->context, i), &id);
-        rc = id < ti->n_vocab ? push(&all, (int32_t)id, e) : err_set(e, ERR_ARG, "context holds %lld, which is no token of this model", (long long)id);
+        rc = id < ti->n_vocab ? push(&all, (int32_t)id, e)
+                              : err_set(e, ERR_ARG, "context holds %lld, which is no token of this model", (long long)id);
     }
     bool twice = all.n && ts->n && ts->id[0] == ti->bos;
     for (size_t i = twice; i < ts->n && !rc; i++) rc = push(&all, ts->id[i], e);

@@ -28,8 +28,8 @@ int request_keep_alive(struct fields *f, int64_t *ns) {
     *ns = -1;
     if (v && !f->err->code && !duration_of_json(v, ns)) {
         bool text = json_is_string(v);
-        err_set(f->err, ERR_ARG, "invalid duration%s%.100s%s for keep_alive; use a number of seconds or a text such as \"10m\"", text ? " \"" : "",
-                text ? json_string_value(v) : "", text ? "\"" : "");
+        err_set(f->err, ERR_ARG, "invalid duration%s%.100s%s for keep_alive; use a number of seconds or a text such as \"10m\"",
+                text ? " \"" : "", text ? json_string_value(v) : "", text ? "\"" : "");
     }
     return f->err->code;
 }
@@ -47,7 +47,8 @@ static void read_think(struct request *r, struct fields *f) {
     if (!v || f->err->code) return;
     if (json_is_boolean(v)) r->think = json_is_true(v) ? THINK_ON : THINK_OFF;
     else if (json_is_string(v)) r->think = think_level(json_string_value(v));
-    if (r->think == THINK_ABSENT) err_set(f->err, ERR_ARG, "invalid think value: use true, false, \"low\", \"medium\", \"high\" or \"max\"");
+    if (r->think == THINK_ABSENT)
+        err_set(f->err, ERR_ARG, "invalid think value: use true, false, \"low\", \"medium\", \"high\" or \"max\"");
 }
 
 static void read_format(struct request *r, struct fields *f) {
@@ -97,14 +98,16 @@ static int read_native(struct request *r, struct fields *f) {
 
 static int check_raw(const struct request *r, const json_t *template, struct err *e) {
     bool template_set = json_string_length(template) > 0;
-    if (r->raw && (template_set || json_string_length(r->system) || r->context)) return err_set(e, ERR_ARG, "raw mode does not support template, system, or context");
+    if (r->raw && (template_set || json_string_length(r->system) || r->context))
+        return err_set(e, ERR_ARG, "raw mode does not support template, system, or context");
     return template_set ? err_set(e, ERR_ARG, "template override is not supported") : ERR_OK;
 }
 
 static int check_context(const json_t *context, struct err *e) {
     int64_t n;
     for (size_t i = 0; i < json_array_size(context); i++)
-        if (!fields_whole(json_array_get(context, i), &n) || n < 0 || n > INT32_MAX) return err_set(e, ERR_ARG, "context must be an array of token numbers");
+        if (!fields_whole(json_array_get(context, i), &n) || n < 0 || n > INT32_MAX)
+            return err_set(e, ERR_ARG, "context must be an array of token numbers");
     return ERR_OK;
 }
 

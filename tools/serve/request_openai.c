@@ -31,7 +31,8 @@ static void read_response_format(struct request *r, struct fields *f) {
     } else if (strcmp(type, "json_schema") == 0) {
         r->format = FORMAT_SCHEMA;
         r->schema = json_object_get(fields_obj(&rf, "json_schema"), "schema");
-        if (!json_is_object(r->schema)) err_set(f->err, ERR_ARG, "invalid format: response_format.json_schema.schema must be a valid JSON Schema object");
+        if (!json_is_object(r->schema))
+            err_set(f->err, ERR_ARG, "invalid format: response_format.json_schema.schema must be a valid JSON Schema object");
     } else {
         err_set(f->err, ERR_ARG, "invalid response_format type: %.100s", type);
     }

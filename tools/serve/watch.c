@@ -1,5 +1,5 @@
 /* For those who watch: Prometheus' text, and what the page at /hy polls. */
-#include <string.h>
+#include <stdlib.h>
 
 #include "runtime/clock.h"
 #include "tools/serve/api.h"
@@ -21,7 +21,7 @@ static struct batcher_stats sum_stats(struct api *a, uint32_t *n_loaded, uint64_
         struct models_state s;
         if (!models_state(a->models, models_at(a->models, i), &s)) continue;
         ++*n_loaded;
-        *memory_bytes += s.memory_bytes;
+        *memory_bytes += s.plan.total_bytes;
         sum.n_running += s.stats.n_running;
         sum.n_waiting += s.stats.n_waiting;
         sum.n_refused += s.stats.n_refused;
@@ -38,6 +38,11 @@ static struct batcher_stats sum_stats(struct api *a, uint32_t *n_loaded, uint64_
         sum.kv_used += s.stats.kv_used;
         sum.kv_cached += s.stats.kv_cached;
         sum.kv_reused += s.stats.kv_reused;
+        sum.stream.read_bytes += s.stats.stream.read_bytes;
+        sum.stream.wait_ns += s.stats.stream.wait_ns;
+        sum.stream.disk_ns += s.stats.stream.disk_ns;
+        sum.stream.n_hit += s.stats.stream.n_hit;
+        sum.stream.n_miss += s.stats.stream.n_miss;
     }
     return sum;
 }
@@ -65,6 +70,16 @@ static void http_metrics(struct api *a, struct strbuf *t) {
     metric(t, "hy_embeddings_total", "counter", "Texts that were embedded.", (double)atomic_load(&a->n_embed));
 }
 
+static void stream_metrics(const struct hy_stream_stats *s, struct strbuf *t) {
+    double asked = (double)(s->n_hit + s->n_miss);
+    metric(t, "hy_read_bytes_total", "counter", "Bytes of weights read from disk.", (double)s->read_bytes);
+    metric(t, "hy_stall_seconds_total", "counter", "Time that steps stood still for reads.", (double)s->wait_ns / 1e9);
+    metric(t, "hy_disk_busy_seconds_total", "counter", "Time while at least one reader read.", (double)s->disk_ns / 1e9);
+    metric(t, "hy_expert_hits_total", "counter", "Experts that were in memory when they were needed.", (double)s->n_hit);
+    metric(t, "hy_expert_misses_total", "counter", "Experts that had to be read.", (double)s->n_miss);
+    metric(t, "hy_expert_hit_ratio", "gauge", "Share of experts that were in memory.", asked > 0 ? (double)s->n_hit / asked : 0);
+}
+
 void api_metrics(struct http_exchange *x, void *ctx) {
     struct api *a = ctx;
     struct strbuf t = {0};
@@ -83,41 +98,89 @@ void api_metrics(struct http_exchange *x, void *ctx) {
     metric(&t, "hy_requests_failed_total", "counter", "Requests that failed.", (double)s.n_failed);
     metric(&t, "hy_requests_preempted_total", "counter", "Times that a request made room for others.", (double)s.n_preempted);
     metric(&t, "hy_prompt_tokens_total", "counter", "Tokens of prompts, cached ones included.", n_prompt);
-    metric(&t, "hy_prompt_cached_tokens_total", "counter", "Tokens of prompts that were found in the KV cache.", (double)s.n_cached_tok);
-    metric(&t, "hy_prefix_hit_ratio", "gauge", "Share of prompt tokens found in the KV cache.", n_prompt > 0 ? (double)s.n_cached_tok / n_prompt : 0);
+    metric(&t, "hy_prompt_cached_tokens_total", "counter", "Tokens of prompts that were found in the KV cache.",
+           (double)s.n_cached_tok);
+    metric(&t, "hy_prefix_hit_ratio", "gauge", "Share of prompt tokens found in the KV cache.",
+           n_prompt > 0 ? (double)s.n_cached_tok / n_prompt : 0);
     metric(&t, "hy_generated_tokens_total", "counter", "Tokens generated.", (double)s.n_eval_tok);
-    metric(&t, "hy_tokens_per_second", "gauge", "Tokens generated per second since the last look at this page.", token_rate(a, s.n_eval_tok));
+    metric(&t, "hy_tokens_per_second", "gauge", "Tokens generated per second since the last look at this page.",
+           token_rate(a, s.n_eval_tok));
     metric(&t, "hy_steps_total", "counter", "Steps of the engines.", (double)s.n_step);
     metric(&t, "hy_step_seconds_total", "counter", "Time spent in steps.", (double)s.step_ns / 1e9);
     metric(&t, "hy_kv_blocks", "gauge", "Blocks of keys and values.", s.kv_block);
     metric(&t, "hy_kv_blocks_used", "gauge", "Blocks of running requests.", s.kv_used);
     metric(&t, "hy_kv_blocks_cached", "gauge", "Blocks kept for later requests.", s.kv_cached);
     metric(&t, "hy_kv_blocks_reused_total", "counter", "Cached blocks that made room.", (double)s.kv_reused);
+    stream_metrics(&s.stream, &t);
     http_reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", &t);
 }
 
+static void put(json_t *o, const char *key, uint64_t n) { json_object_set_new(o, key, json_integer((json_int_t)n)); }
+static void put_seconds(json_t *o, const char *key, uint64_t ns) { json_object_set_new(o, key, json_real((double)ns / 1e9)); }
+
+static json_t *view_of(const struct batch_view *v) {
+    json_t *o = json_object();
+    json_object_set_new(o, "running", json_boolean(v->running));
+    put(o, "id", v->id);
+    put(o, "prompt", v->n_prompt);
+    put(o, "cached", v->n_cached);
+    put(o, "prompt_done", v->n_prompt_done);
+    put(o, "generated", v->n_eval);
+    put_seconds(o, "seconds", v->age_ns);
+    return o;
+}
+
 static json_t *views_of(struct api *a, struct model *m) {
-    static _Thread_local struct batch_view views[MAX_VIEWS];
-    uint32_t n = models_list(a->models, m, views, MAX_VIEWS);
     json_t *out = json_array();
-    for (uint32_t i = 0; i < n && i < MAX_VIEWS; i++) {
-        const struct batch_view *v = &views[i];
-        json_array_append_new(out, json_pack("{s:I,s:b,s:i,s:i,s:i,s:i,s:f}", "id", (json_int_t)v->id, "running", v->running, "prompt", v->n_prompt, "cached",
-                                             v->n_cached, "prompt_done", v->n_prompt_done, "generated", v->n_eval, "seconds", (double)v->age_ns / 1e9));
-    }
+    struct batch_view *views = malloc(MAX_VIEWS * sizeof *views);
+    uint32_t n = views ? models_list(a->models, m, views, MAX_VIEWS) : 0;
+    for (uint32_t i = 0; i < n && i < MAX_VIEWS; i++) json_array_append_new(out, view_of(&views[i]));
+    free(views);
     return out;
+}
+
+static json_t *plan_of(const struct hy_plan *p) {
+    json_t *o = json_object();
+    put(o, "budget", p->budget_bytes);
+    put(o, "total", p->total_bytes);
+    put(o, "weights", p->resident_bytes);
+    put(o, "ring", p->ring_bytes);
+    put(o, "experts", p->pool_bytes);
+    put(o, "keys_and_values", p->kv_bytes);
+    put(o, "work", p->acts_bytes + p->other_bytes);
+    put(o, "on_disk", p->file_bytes);
+    return o;
+}
+
+static void put_stats(json_t *o, const struct batcher_stats *b) {
+    put(o, "running", b->n_running);
+    put(o, "waiting", b->n_waiting);
+    put(o, "prompt_tokens", b->n_prompt_tok);
+    put(o, "cached_tokens", b->n_cached_tok);
+    put(o, "generated_tokens", b->n_eval_tok);
+    put(o, "steps", b->n_step);
+    put_seconds(o, "step_seconds", b->step_ns);
+    put(o, "kv_blocks", b->kv_block);
+    put(o, "kv_used", b->kv_used);
+    put(o, "kv_cached", b->kv_cached);
+    put(o, "read_bytes", b->stream.read_bytes);
+    put_seconds(o, "stall_seconds", b->stream.wait_ns);
+    put(o, "expert_hits", b->stream.n_hit);
+    put(o, "expert_misses", b->stream.n_miss);
 }
 
 static json_t *state_of(struct api *a, struct model *m) {
     struct models_state s;
-    if (!models_state(a->models, m, &s)) return json_pack("{s:s,s:b}", "name", m->shown, "loaded", 0);
-    json_t *o = json_pack("{s:s,s:b,s:s,s:I,s:I,s:I,s:I,s:I}", "name", m->shown, "loaded", 1, "device", s.device, "context", (json_int_t)s.n_ctx, "parallel",
-                          (json_int_t)s.n_seq, "weights_bytes", (json_int_t)s.weights_bytes, "kv_bytes", (json_int_t)s.kv_bytes, "work_bytes", (json_int_t)s.work_bytes);
-    const struct batcher_stats *b = &s.stats;
-    json_object_update_new(o, json_pack("{s:i,s:i,s:I,s:I,s:I,s:I,s:f,s:i,s:i,s:i}", "running", b->n_running, "waiting", b->n_waiting, "prompt_tokens",
-                                        (json_int_t)b->n_prompt_tok, "cached_tokens", (json_int_t)b->n_cached_tok, "generated_tokens", (json_int_t)b->n_eval_tok,
-                                        "steps", (json_int_t)b->n_step, "step_seconds", (double)b->step_ns / 1e9, "kv_blocks", b->kv_block, "kv_used", b->kv_used,
-                                        "kv_cached", b->kv_cached));
+    json_t *o = json_pack("{s:s}", "name", m->shown);
+    bool loaded = models_state(a->models, m, &s);
+    json_object_set_new(o, "loaded", json_boolean(loaded));
+    if (!loaded) return o;
+    json_object_set_new(o, "device", json_string(s.device));
+    json_object_set_new(o, "mode", json_string(hy_mode_name(s.plan.mode)));
+    put(o, "context", s.plan.n_ctx);
+    put(o, "parallel", s.plan.n_seq);
+    json_object_set_new(o, "plan", plan_of(&s.plan));
+    put_stats(o, &s.stats);
     json_object_set_new(o, "requests", views_of(a, m));
     return o;
 }
@@ -128,8 +191,11 @@ void api_state(struct http_exchange *x, void *ctx) {
     for (uint32_t i = 0; i < models_count(a->models); i++) json_array_append_new(models, state_of(a, models_at(a->models, i)));
     struct http_stats h;
     http_stats(a->http, &h);
-    api_reply_json(x, json_pack("{s:f,s:I,s:I,s:o}", "seconds", (double)(clock_ns() - a->started_ns) / 1e9, "http_requests", (json_int_t)h.n_request,
-                                "connections", (json_int_t)h.n_connection, "models", models));
+    json_t *o = json_pack("{s:o}", "models", models);
+    put_seconds(o, "seconds", clock_ns() - a->started_ns);
+    put(o, "http_requests", h.n_request);
+    put(o, "connections", h.n_connection);
+    api_reply_json(x, o);
 }
 
 void api_page(struct http_exchange *x, void *ctx) { http_reply_str(x, 200, "text/html; charset=utf-8", page_html); }

@@ -1,6 +1,7 @@
 """Questions about hy and their answers. A topic has questions, answers, and patterns of which all must be found in an
 answer for it to count as right. Answers are built from [alternatives], so no two need to be alike."""
 import re
+from about_more import MORE
 
 TOPICS = {}
 
@@ -719,6 +720,21 @@ def _add_framed():
 
 _add_framed()
 
+def _split_bars(line):
+    """At the bars that are outside of brackets."""
+    out, depth = [""], 0
+    for c in line:
+        depth += (c == "[") - (c == "]")
+        if c == "|" and not depth:
+            out.append("")
+        else:
+            out[-1] += c
+    return out
+
+
+for _name, _line in MORE.items():
+    TOPICS[_name]["questions"] += _split_bars(_line)
+
 # Ways to say the same, applied to questions in training.
 WRAPS = """{q}|{q}|{q}|{q}|{q}|{q}|{q}|{q}|Please tell me: {q}|Hi! {q}|Hello, {q}|I have a question. {q}|Quick question: {q}|One question: {q}|I wonder: {q}|Tell me, {q}|So, {q}|And {q}|Okay, {q}|
 Well, {q}|Now, {q}|hy, {q}|{q} Explain it simply.|{q} Please answer in one or two sentences.|{q} I am new to this.|{q} Thanks!|{q} I would like to know.|{q} I am curious.|{q} Be brief.|Exactly, {q}|Another question: {q}|
@@ -746,3 +762,15 @@ def reword(question, rng):
     if not wrap.startswith("{q}") and rng.random() < 0.5 and not q.startswith("I "):
         q = q[0].lower() + q[1:]
     return wrap.replace("{q}", q)
+
+
+def _words(question):
+    return re.sub("[^a-z0-9 ]", "", question.lower()).strip()
+
+
+_HELD_OUT = {_words(q) for t in TOPICS.values() for q in t["questions"] if q.startswith("~")}
+
+
+def is_held_out(question):
+    """Whether some way to write a question came out as one that is kept for tests."""
+    return _words(question) in _HELD_OUT

@@ -42,6 +42,8 @@ def hy_question(rng, new=False, name=None):
         question = "h" + question[1:]
     if not new:
         question = about.reword(question, rng)
+        if about.is_held_out(question):
+            return hy_question(rng, new, name)
     if rng.random() < 0.04:
         question = question.replace(" hy", " Hy", 1)
     return question, expand(pick(t["answers"], rng), {}, rng), name

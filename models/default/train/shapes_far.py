@@ -31,7 +31,7 @@ SHAPES["wish"] = dict(
         ["When {he} [touched|lifted] it, a voice said, \"I will give you three wishes. Choose well.\"", "\"I am a magic {plain},\" it said. \"You have three wishes, and no more.\""],
     ], [
         ["First {hero} wished for a mountain of {food}.", "\"I wish for all the {food} in the world,\" said {hero}."],
-        ["At once there was so much of it that {he} could not find {his} own door.", "It came down like rain, and soon {he} could not eat another bite."],
+        ["At once there was so much food that {he} could not find {his} own door.", "It came down like rain, and soon {he} could not eat another bite."],
         ["Then {he} wished to be [the strongest {kind}|the richest {kind}|as big as a house|the fastest {kind}] in the land.", "For {his} second wish {he} asked to be [as big as a tree|famous|invisible]."],
         ["But now {his} friends were [afraid of|too shy to talk to] {him}, and nobody came to play.", "But that was no fun at all, for {friend} the {f_kind}, {his} best friend, did not know {him} any more."],
         ["{Hero} sat down and thought for a long time.", "\"I have only one wish left,\" {he} said. \"What do I really want?\"", "A tear fell on the {thing}."],
@@ -87,7 +87,7 @@ SHAPES["mystery"] = dict(
     themes=["a mystery", "a thief", "strange tracks", "solving a riddle", "~a puzzle in the night"],
     whos=["who solves a mystery", "who follows strange tracks", "who looks for a thief", "~who catches a thief"],
     beats=[[
-        ["One morning all the {food} from {place1} was gone.", "Strange things happened near {place1}. Every night something disappeared.", "\"Somebody has taken my {food}!\" cried the old {helper} on {weather}."],
+        ["One morning somebody had taken all the {food} from {place1}.", "Strange things happened near {place1}. Every night something disappeared.", "\"Somebody has taken my {food}!\" cried the old {helper} on {weather}."],
         ["Everyone [was angry|blamed somebody else].", "\"It must have been a ghost,\" said some. \"It must have been a thief,\" said others."],
         ["\"I will find out,\" said {hero}.", "{Hero} did not believe in ghosts. {He} wanted to know the truth."],
     ], [

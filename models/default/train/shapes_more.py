@@ -69,8 +69,8 @@ SHAPES["trade"] = dict(
         ["A little later {he} saw a {helper} who was cold and hungry. {Hero} gave away what {he} had, and got only a [button|feather|kind word].", "Then an old {helper} asked {him} for help, and {hero} could not say no. When {he} went on, {his} hands were almost empty."],
         ["When {he} came to the market, {he} had nothing left to trade.", "At the market everyone laughed. \"You have given it all away!\" they said."],
     ], [
-        ["But on the way home, {friend} was waiting for {him}. \"You helped me when I needed it,\" {f_he} said. \"Look, this is for you.\"", "But when {he} got home, there stood {friend} with a full cart."],
-        ["It was {food}, enough for the whole winter.", "There was {food} in it, and firewood, and a soft blanket."],
+        ["But on the way home, {friend} was waiting for {him}. \"You helped me when I needed it,\" {f_he} said. \"Look, this cart is for you.\"", "But when {he} got home, there stood {friend} with a full cart."],
+        ["It was full of {food}, enough for the whole winter.", "In it were firewood, a soft blanket, and a lot of {food}."],
         ["And the old {helper} had come too, with all its family.", "\"What you give away comes back,\" said {friend}."],
         ["{Hero} laughed. It had been a very good day at the market.", "That night they all sat together and told stories.", "\"It was the best trade of my life,\" {hero} said later.", "~Nobody laughed at {him} after that."],
     ]])

@@ -1,9 +1,9 @@
-#include "models/grammar/text.h"
+#include "models/grammar/quoted.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-void text_init(struct text *t, struct nfa *n) { *t = (struct text){n, NFA_NONE, NFA_NONE}; }
+void quoted_init(struct quoted *t, struct nfa *n) { *t = (struct quoted){n, NFA_NONE, NFA_NONE}; }
 
 /* The JSON form of a byte that must be escaped, or its own; NUL-terminated. */
 static void escape(unsigned char c, char out[8]) {
@@ -26,7 +26,7 @@ static uint32_t literal_body(struct nfa *n, const char *value, size_t len, uint3
     return from;
 }
 
-void text_literal(struct text *t, const char *value, size_t len, uint32_t from, uint32_t to) {
+void quoted_literal(struct quoted *t, const char *value, size_t len, uint32_t from, uint32_t to) {
     uint32_t at = literal_body(t->n, value, len, nfa_text(t->n, from, "\"", 1));
     nfa_bytes(t->n, at, '"', '"', to);
 }
@@ -129,7 +129,7 @@ static void unicode_escape(struct nfa *n, uint32_t from, uint32_t to) {
     hex_digits(n, nfa_text(n, between, "\\u", 2), low, to);
 }
 
-static uint32_t any_rule(struct text *t) {
+static uint32_t any_rule(struct quoted *t) {
     struct nfa *n = t->n;
     if (t->any != NFA_NONE) return t->any;
     t->any = nfa_rule(n);
@@ -144,14 +144,14 @@ static uint32_t any_rule(struct text *t) {
     return t->any;
 }
 
-static uint32_t plain_rule(struct text *t) {
+static uint32_t plain_rule(struct quoted *t) {
     if (t->plain == NFA_NONE) t->plain = class_rule(t->n, all, 1);
     return t->plain;
 }
 
 /* The product of a pattern and a count of characters, which stops growing at `top`, where it no longer matters. */
 struct product {
-    struct text *t;
+    struct quoted *t;
     const struct pattern *p;
     uint32_t *first, *edge; /* edges of pattern state s: edge[first[s]] .. edge[first[s + 1]] */
     uint32_t *rule;         /* of each class */
@@ -192,14 +192,15 @@ static void expand(struct product *x, uint32_t pair, uint32_t end) {
 static bool product_init(struct product *x) {
     const struct pattern *p = x->p;
     size_t n_pair = (size_t)p->n_state * (x->top + 1);
-    if (n_pair > NFA_MAX_EDGES) return nfa_fail(x->t->n, ERR_LIMIT, "the schema's pattern and lengths are too large together"), false;
+    if (n_pair > NFA_MAX_EDGES)
+        return nfa_fail(x->t->n, ERR_LIMIT, "the schema's pattern and lengths are too large together"), false;
     x->first = calloc((size_t)p->n_state + 2, sizeof *x->first);
     x->edge = malloc((size_t)(p->n_edge + 1) * sizeof *x->edge);
     x->rule = malloc((size_t)(p->n_class + 1) * sizeof *x->rule);
     x->state = malloc(n_pair * sizeof *x->state);
     x->todo = malloc(n_pair * sizeof *x->todo);
     if (!x->first || !x->edge || !x->rule || !x->state || !x->todo)
-        return nfa_fail(x->t->n, ERR_NOMEM, "no memory for the schema's grammar"), false;
+        return nfa_no_memory(x->t->n), false;
     memset(x->rule, 0xff, (size_t)(p->n_class + 1) * sizeof *x->rule);
     memset(x->state, 0xff, n_pair * sizeof *x->state);
     for (uint32_t i = 0; i < p->n_edge; i++) x->first[p->edge[i].from + 2]++;
@@ -208,8 +209,9 @@ static bool product_init(struct product *x) {
     return true;
 }
 
-static void pattern_string(struct text *t, const struct pattern *p, uint32_t min, uint32_t max, uint32_t from, uint32_t end) {
-    struct product x = {.t = t, .p = p, .min = min, .max = max, .top = max == TEXT_NO_MAX ? min : max};
+static void pattern_string(struct quoted *t, const struct pattern *p, uint32_t min, uint32_t max, uint32_t from,
+                           uint32_t end) {
+    struct product x = {.t = t, .p = p, .min = min, .max = max, .top = max == QUOTED_NO_MAX ? min : max};
     if (product_init(&x)) {
         nfa_eps(t->n, from, product_state(&x, 0, 0));
         while (x.n_todo && !t->n->rc) expand(&x, x.todo[--x.n_todo], end);
@@ -221,16 +223,16 @@ static void pattern_string(struct text *t, const struct pattern *p, uint32_t min
     free(x.todo);
 }
 
-static void any_string(struct text *t, uint32_t min, uint32_t max, uint32_t from, uint32_t end) {
+static void any_string(struct quoted *t, uint32_t min, uint32_t max, uint32_t from, uint32_t end) {
     struct nfa *n = t->n;
-    uint32_t any = any_rule(t), top = max == TEXT_NO_MAX ? min : max;
+    uint32_t any = any_rule(t), top = max == QUOTED_NO_MAX ? min : max;
     for (uint32_t i = 0; i < top && !n->rc; i++) {
         if (i >= min) nfa_bytes(n, from, '"', '"', end);
         uint32_t next = nfa_state(n);
         nfa_call(n, from, any, next);
         from = next;
     }
-    if (max == TEXT_NO_MAX) {
+    if (max == QUOTED_NO_MAX) {
         uint32_t loop = nfa_state(n); /* from may have other ways out */
         nfa_eps(n, from, loop);
         nfa_call(n, loop, any, loop);
@@ -239,9 +241,11 @@ static void any_string(struct text *t, uint32_t min, uint32_t max, uint32_t from
     nfa_bytes(n, from, '"', '"', end);
 }
 
-void text_string(struct text *t, const struct pattern *pattern, uint32_t min, uint32_t max, uint32_t from, uint32_t to) {
-    if (min > TEXT_MAX_COUNT) nfa_fail(t->n, ERR_LIMIT, "the schema asks for strings of more than %u characters", TEXT_MAX_COUNT);
-    if (max > TEXT_MAX_COUNT) max = TEXT_NO_MAX;
+void quoted_string(struct quoted *t, const struct pattern *pattern, uint32_t min, uint32_t max, uint32_t from,
+                 uint32_t to) {
+    if (min > QUOTED_MAX_COUNT)
+        nfa_fail(t->n, ERR_LIMIT, "the schema asks for strings of more than %u characters", QUOTED_MAX_COUNT);
+    if (max > QUOTED_MAX_COUNT) max = QUOTED_NO_MAX;
     if (min > max || t->n->rc) return;
     uint32_t open = nfa_text(t->n, from, "\"", 1);
     if (pattern)
@@ -257,7 +261,7 @@ struct name_node {
 };
 
 struct names {
-    struct text *t;
+    struct quoted *t;
     struct name_node *node;
     uint32_t n, cap;
     uint32_t but[128]; /* the rule of all characters but one, or NFA_NONE */
@@ -277,7 +281,7 @@ static uint32_t name_child(struct names *x, uint32_t at, const char *p, size_t l
         if (x->node[c].code == code) return c;
     if (x->n == x->cap) {
         struct name_node *node = realloc(x->node, 2 * (size_t)x->cap * sizeof *node);
-        if (!node) return nfa_fail(x->t->n, ERR_NOMEM, "no memory for the schema's grammar"), 0;
+        if (!node) return nfa_no_memory(x->t->n), 0;
         x->node = node;
         x->cap *= 2;
     }
@@ -310,7 +314,7 @@ static uint32_t rule_but(struct names *x, uint32_t node) {
     if (one != NFA_NONE && x->but[one] != NFA_NONE) return x->but[one];
     for (uint32_t k = c; k; k = x->node[k].next) n_child++;
     struct pattern_range *r = malloc(((size_t)n_child + 1) * sizeof *r);
-    if (!r) return nfa_fail(x->t->n, ERR_NOMEM, "no memory for the schema's grammar"), 0;
+    if (!r) return nfa_no_memory(x->t->n), 0;
     for (; c; c = x->node[c].next) r[n++].lo = x->node[c].code;
     qsort(r, n, sizeof *r, by_lo);
     for (uint32_t i = 0; i < n; i++) {
@@ -325,11 +329,11 @@ static uint32_t rule_but(struct names *x, uint32_t node) {
     return rule;
 }
 
-void text_other_key(struct text *t, const json_t *not, uint32_t from, uint32_t to) {
+void quoted_other_key(struct quoted *t, const json_t *not, uint32_t from, uint32_t to) {
     struct nfa *n = t->n;
     struct names x = {.t = t, .node = malloc(16 * sizeof *x.node), .n = 1, .cap = 16};
     if (!x.node) {
-        nfa_fail(n, ERR_NOMEM, "no memory for the schema's grammar");
+        nfa_no_memory(n);
         return;
     }
     memset(x.but, 0xff, sizeof x.but);
