@@ -29,14 +29,14 @@ CC := $(if $(filter Linux,$(UNAME_S)),clang-19,clang)
 endif
 CFLAGS += -std=gnu17 $(WARN) $(CFLAGS_$(config)) -I. -ffp-contract=off -fno-math-errno -fno-strict-aliasing
 LDFLAGS += $(filter -fsanitize=% --coverage,$(subst -fsanitize=fuzzer-no-link,-fsanitize=,$(CFLAGS_$(config)))) -pthread
-LDLIBS += -lxxhash -lmicrohttpd -ljansson -lpcre2-8 -lutf8proc -lm
+LDLIBS += -lxxhash -ledit -lmicrohttpd -ljansson -lpcre2-8 -lutf8proc -lm
 ifeq ($(UNAME_S),Linux)
 CFLAGS += -D_GNU_SOURCE
 endif
 ifeq ($(UNAME_S),Darwin)
 BREW := $(shell brew --prefix 2>/dev/null)
-CFLAGS += -D_DARWIN_C_SOURCE -I$(BREW)/include
-LDFLAGS += -L$(BREW)/lib
+CFLAGS += -D_DARWIN_C_SOURCE -I$(BREW)/include -I$(BREW)/opt/libedit/include
+LDFLAGS += -L$(BREW)/lib -L$(BREW)/opt/libedit/lib
 endif
 
 # Kernels named *_cpu.c are compiled once per instruction set.

@@ -10,7 +10,7 @@
 #define N_RATE 6
 #define N_ESTIMATE (N_RATE + 1)
 #define EVEN N_RATE
-static const float rates[N_RATE] = {1 / 1.5f, 1 / 4.f, 1 / 12.f, 1 / 36.f, 1 / 108.f, 1 / 2048.f};
+static const float rates[N_RATE] = {1 / 1.02f, 1 / 4.f, 1 / 14.f, 1 / 50.f, 1 / 200.f, 1 / 2048.f};
 
 #define MIN_SHARE 1e-9f    /* averages decay to this; to zero they would go through denormals, which are slow */
 #define MIN_CHANCE 1e-6f   /* no wait is longer than a million steps */
@@ -19,20 +19,29 @@ static const float rates[N_RATE] = {1 / 1.5f, 1 / 4.f, 1 / 12.f, 1 / 36.f, 1 / 1
 #define SAMPLES_A_STEP 96  /* so that these span about 20 steps */
 #define MIN_SAMPLES 64
 #define SEED_TOK 64        /* a seed weighs as many tokens */
+#define FRESH_RANK 1e-3f   /* behind all others */
+#define PHASE_FADES 0.95f
+#define POPULAR 4u         /* the estimate that says who is popular: of 200 tokens */
+#define FORGET 0.98f       /* of what repeated and what was popular, per step */
 
 struct layer {
     float *share[N_RATE];  /* (n_expert) estimates: tokens choose the expert with this chance */
     float *wait;           /* (n_expert) steps from the last visit to the next use */
     uint8_t *resident;     /* (n_expert) */
+    uint8_t *fresh;        /* (n_expert) chosen at the last visit, */
+    uint32_t n_fresh;      /* so many */
     double n_tok;          /* seen so far */
     double visited_step;   /* with the layer's place as fraction */
     uint32_t n_resident;
-    uint32_t last;         /* the resident expert of longest wait, unless stale */
+    uint32_t last;         /* the resident expert that goes first, unless stale */
     bool stale;
 };
 
 struct expert_policy {
     uint32_t n_layer, n_expert, n_resident;
+    uint32_t n_fresh;                    /* of all layers: what a step uses */
+    float repeated, popular;             /* recent choices that were the last ones, that were the most popular */
+    bool scarce;                         /* no more slots than a step uses, and it is better to keep the last ones */
     uint64_t n_step;
     double now;                          /* step of the latest visit */
     float weight[N_ESTIMATE];            /* of the mixture; they sum to 1 */
@@ -56,7 +65,8 @@ struct expert_policy *expert_policy_new(uint32_t n_layer, uint32_t n_expert, str
         struct layer *y = &p->layers[l];
         float *floats = arena_array(a, n_expert, (N_RATE + 1) * sizeof *floats);
         y->resident = arena_array(a, n_expert, 1);
-        ok = floats && y->resident;
+        y->fresh = arena_array(a, n_expert, 1);
+        ok = floats && y->resident && y->fresh;
         if (!ok) break;
         for (uint32_t i = 0; i < N_RATE; i++) y->share[i] = floats + (size_t)i * n_expert;
         y->wait = floats + (size_t)N_RATE * n_expert;
@@ -109,6 +119,8 @@ static void learn_weights(struct expert_policy *p) {
 void expert_policy_end_step(struct expert_policy *p) {
     learn_weights(p);
     p->n_step++;
+    p->repeated *= FORGET;
+    p->popular *= FORGET;
     p->sample_every = (p->n_choice - p->n_choice_of_step) / SAMPLES_A_STEP + 1;
     p->n_choice_of_step = p->n_choice;
 }
@@ -142,6 +154,32 @@ static void update_waits(const struct expert_policy *p, struct layer *y, float e
     y->stale = true;
 }
 
+/* Whether fewer than n experts of the layer are more popular. */
+static bool among_popular(const struct expert_policy *p, const struct layer *y, uint32_t e, uint32_t n) {
+    const float *share = y->share[POPULAR];
+    uint32_t n_more = 0;
+    for (uint32_t i = 0; i < p->n_expert; i++) n_more += share[i] > share[e];
+    return n_more < n;
+}
+
+/* What was chosen again, and what would have been there had the layer kept its most popular. */
+static void compare_habits(struct expert_policy *p, const struct layer *y, const uint16_t *experts, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) {
+        p->repeated += y->fresh[experts[i]];
+        p->popular += among_popular(p, y, experts[i], n);
+    }
+}
+
+static void note_fresh(struct expert_policy *p, struct layer *y, const uint16_t *experts, uint32_t n) {
+    memset(y->fresh, 0, p->n_expert);
+    for (uint32_t i = 0; i < n; i++) y->fresh[experts[i]] = 1;
+    p->n_fresh += n - y->n_fresh;
+    y->n_fresh = n;
+    bool scarce = p->n_resident <= p->n_fresh && p->repeated > p->popular;
+    for (uint32_t l = 0; scarce != p->scarce && l < p->n_layer; l++) p->layers[l].stale = true;
+    p->scarce = scarce;
+}
+
 void expert_policy_visit(struct expert_policy *p, uint32_t layer, const uint16_t *experts, const uint32_t *n_each,
                          uint32_t n, uint32_t n_tok) {
     CHECK(layer < p->n_layer && n <= p->n_expert && n_tok > 0);
@@ -154,8 +192,10 @@ void expert_policy_visit(struct expert_policy *p, uint32_t layer, const uint16_t
     }
     float even = (float)n_choice / ((float)n_tok * (float)p->n_expert);
     sample_choices(p, y, experts, n_each, n, even);
+    compare_habits(p, y, experts, n);
     update_shares(p, y, n_tok);
     update_waits(p, y, even, n_tok);
+    note_fresh(p, y, experts, n);
     for (uint32_t i = 0; i < n; i++) p->seen[experts[i]] = MIN_SHARE;
     y->visited_step = p->now = (double)p->n_step + (double)layer / p->n_layer;
 }
@@ -201,40 +241,54 @@ float expert_policy_wait(const struct expert_policy *p, uint32_t key) {
     return (float)(y->visited_step - p->now) + y->wait[key % p->n_expert];
 }
 
-static double due(const struct layer *y, uint32_t e) { return y->visited_step + y->wait[e]; }
+/* Order within a layer. With no more slots than a step uses nothing lives longer than a step: what the last one used stays. */
+static float rank_of(const struct expert_policy *p, const struct layer *y, uint32_t e) {
+    return p->scarce && y->fresh[e] ? y->wait[e] * FRESH_RANK : y->wait[e];
+}
+
+/* What a slot yields is the chance of a hit over the time that it is held for: to the layer's next visit where slots are few and
+ * soon given away, to the next use whenever that is where there are slots for nearly all. */
+static float phase_of(const struct expert_policy *p, const struct layer *y) {
+    float filled = (float)p->n_resident / ((float)p->n_layer * (float)p->n_expert);
+    float to_go = fmaxf((float)(y->visited_step + 1 - p->now), 0.5f / (float)p->n_layer); /* a layer may be overdue */
+    return powf(to_go, 1 - PHASE_FADES * filled);
+}
+
+float expert_policy_rank(const struct expert_policy *p, uint32_t key) {
+    const struct layer *y = &p->layers[key / p->n_expert];
+    return phase_of(p, y) * rank_of(p, y, key % p->n_expert);
+}
 
 static void find_last(const struct expert_policy *p, struct layer *y) {
     float longest = -1;
     for (uint32_t e = 0; e < p->n_expert; e++) {
-        if (!y->resident[e] || y->wait[e] <= longest) continue;
-        longest = y->wait[e];
+        if (!y->resident[e] || rank_of(p, y, e) <= longest) continue;
+        longest = rank_of(p, y, e);
         y->last = e;
     }
     y->stale = false;
 }
 
-struct last {
-    uint32_t key;
-    double due;
-};
-
-static void offer(struct last *v, const struct expert_policy *p, uint32_t layer, uint32_t e) {
-    *v = (struct last){layer * p->n_expert + e, due(&p->layers[layer], e)};
-}
-
 uint32_t expert_policy_victim(struct expert_policy *p, bool (*may_go)(void *ctx, uint32_t key), void *ctx) {
-    struct last v = {EXPERT_POLICY_NONE, -INFINITY};
+    uint32_t victim = EXPERT_POLICY_NONE;
+    float most = -1;
     for (uint32_t l = 0; l < p->n_layer; l++) {
         struct layer *y = &p->layers[l];
         if (!y->n_resident) continue;
         if (y->stale) find_last(p, y);
-        if (due(y, y->last) <= v.due) continue;
+        float phase = phase_of(p, y);
+        if (phase * rank_of(p, y, y->last) <= most) continue;
         if (!may_go || may_go(ctx, l * p->n_expert + y->last)) {
-            offer(&v, p, l, y->last);
+            victim = l * p->n_expert + y->last;
+            most = phase * rank_of(p, y, y->last);
             continue;
         }
-        for (uint32_t e = 0; e < p->n_expert; e++)
-            if (y->resident[e] && due(y, e) > v.due && may_go(ctx, l * p->n_expert + e)) offer(&v, p, l, e);
+        for (uint32_t e = 0; e < p->n_expert; e++) {
+            float x = phase * rank_of(p, y, e);
+            if (!y->resident[e] || x <= most || !may_go(ctx, l * p->n_expert + e)) continue;
+            victim = l * p->n_expert + e;
+            most = x;
+        }
     }
-    return v.key;
+    return victim;
 }

@@ -6,12 +6,12 @@
  * policy per class, with keys of that class's layers only. The size of the pool is the caller's and may change at any
  * time.
  *
- * How: the chance that a token chooses an expert is estimated several ways, by its share of the last 1.5, 4, 12, 36,
- * 108 and of all tokens and by the even share; the mixture of these that best explains the recent choices is learnt
+ * How: the chance that a token chooses an expert is estimated several ways, by its share of the last 1, 4, 14, 50,
+ * 200 and of all tokens and by the even share; the mixture of these that best explains the recent choices is learnt
  * while running, so that it becomes recency where tokens resemble their neighbours, frequency where popularity is
- * fixed, and nothing at all where routing is even. 1 / chance is the wait in steps from the layer's last visit; the key
- * whose next use is furthest ahead, counted in layers, goes first. So among equals an expert of the layer just passed
- * goes before one of the layer to come.
+ * fixed, and nothing at all where routing is even. A slot is worth the chance of a hit over the time that it must be held for,
+ * which ends with the layer's next visit; so an expert of the layer just passed goes before one of the layer to come, the more so
+ * the fewer slots there are. (The rule is Gittins' index of a slot, cut off at the first visit.)
  *
  * Invariants: a key is resident from expert_policy_insert to expert_policy_remove; a victim is resident and may_go said
  * yes; the same calls give the same victims (no clock, no random). A step visits layers in rising order.
@@ -46,6 +46,9 @@ uint32_t expert_policy_n_resident(const struct expert_policy *p);
 /* The resident key that is expected again last, or EXPERT_POLICY_NONE. may_go (NULL: all may) is false for keys in use,
  * loading or wanted by the present layer. Removing it is the caller's: expert_policy_remove. */
 uint32_t expert_policy_victim(struct expert_policy *p, bool (*may_go)(void *ctx, uint32_t key), void *ctx);
+
+/* What victims are compared by: the larger goes first. */
+float expert_policy_rank(const struct expert_policy *p, uint32_t key);
 
 /* Steps until the key is expected again, from the latest visit on: what a read on a guess is worth, and what it costs
  * when asked of the victim. */

@@ -69,6 +69,12 @@ int model_file_open(const char *path, struct model_file **out, struct err *e) {
     return ERR_OK;
 }
 
+int model_file_check_unchanged(const struct model_file *m, struct err *e) {
+    int rc = ERR_OK;
+    for (uint32_t i = 0; i < m->n_file && !rc; i++) rc = file_check_unchanged(&m->files[i], e);
+    return rc;
+}
+
 void model_file_close(struct model_file *m) {
     if (!m) return;
     for (uint32_t i = 0; i < m->n_file; i++) {

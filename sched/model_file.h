@@ -14,4 +14,6 @@ struct model_file {
 
 /* path: the file, or the first part of a split model. */
 int model_file_open(const char *path, struct model_file **out, struct err *e);
+/* ERR_IO when one of the files was written to or cut since. */
+int model_file_check_unchanged(const struct model_file *m, struct err *e);
 void model_file_close(struct model_file *m); /* NULL is fine */

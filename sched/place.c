@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#define MERGE_GAP_BYTES ((uint64_t)64 << 10) /* padding between neighbours is read along; larger holes are not */
+#define MERGE_GAP_BYTES ((uint64_t)2 * FIT_PAGE) /* padding between neighbours is read along; more than a range of its own costs is not */
 
 static int by_file_offset(const void *a, const void *b) {
     const struct gguf_tensor *x = *(const struct gguf_tensor *const *)a, *y = *(const struct gguf_tensor *const *)b;

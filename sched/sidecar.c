@@ -235,7 +235,11 @@ static int open_at(const char *path, const struct model_file *mf, const struct h
     int rc = file_open(path, &s->file, e);
     if (rc) return rc;
     rc = sidecar_layout_make(mf, h, w, a, &s->layout, e);
-    if (!rc && !(s->hashes = arena_array(a, s->layout.n_hash, sizeof *s->hashes))) rc = err_set(e, ERR_NOMEM, "no memory for its table");
+    if (!rc) {
+        s->hashes = arena_array(a, s->layout.n_hash, sizeof *s->hashes);
+        s->checked = arena_array(a, s->layout.n_hash, sizeof *s->checked);
+        if (!s->hashes || !s->checked) rc = err_set(e, ERR_NOMEM, "no memory for its table");
+    }
     if (!rc) rc = examine(s, mf, e);
     if (rc) {
         file_close(&s->file);
@@ -301,12 +305,13 @@ int sidecar_check(const struct sidecar *s, const struct read_part *piece, struct
     uint64_t begin = g->offset + record * g->stride + g->rel[unit], end = begin + unit_bytes(g, unit), stop = piece->offset + piece->len;
     CHECK(piece->offset == begin || piece->offset % SIDECAR_BLOCK_BYTES == 0);
     CHECK(stop == end || stop % SIDECAR_BLOCK_BYTES == 0);
-    const uint64_t *hash = s->hashes + g->first_hash + record * g->n_hash + g->part_hash[unit] +
-                           (piece->offset / SIDECAR_BLOCK_BYTES - begin / SIDECAR_BLOCK_BYTES);
-    for (uint64_t at = piece->offset, next; at < stop; at = next, hash++) {
+    uint64_t k = g->first_hash + record * g->n_hash + g->part_hash[unit] + piece->offset / SIDECAR_BLOCK_BYTES - begin / SIDECAR_BLOCK_BYTES;
+    for (uint64_t at = piece->offset, next; at < stop; at = next, k++) {
         next = (at / SIDECAR_BLOCK_BYTES + 1) * SIDECAR_BLOCK_BYTES;
         if (next > stop) next = stop;
-        if (XXH3_64bits(piece->dst + (at - piece->offset), next - at) != *hash) return damaged(s, g, record, e);
+        if (atomic_load_explicit(&s->checked[k], memory_order_relaxed)) continue;
+        if (XXH3_64bits(piece->dst + (at - piece->offset), next - at) != s->hashes[k]) return damaged(s, g, record, e);
+        atomic_store_explicit(&s->checked[k], true, memory_order_relaxed);
     }
     return ERR_OK;
 }

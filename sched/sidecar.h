@@ -11,7 +11,9 @@
  *   records
  *
  * All numbers are little-endian. The head is the journal: records and their hashes are on the disk before it counts them.
- * A sidecar is used when it is complete and made from this model; each block is checked against its hash whenever it was read.
+ * A sidecar is used when it is complete and made from this model. Each block is checked against its hash the first time that a
+ * run reads it, on the reader's thread: 0.1 s of a core per GB (Xeon, 2026), which every time would cost a machine of few cores
+ * more than the layout gains.
  *
  * Threads: after opening, sidecar_check may run on any. Memory: the arena's. */
 #pragma once
@@ -57,6 +59,7 @@ struct sidecar {
     struct file file;
     struct sidecar_layout layout;
     uint64_t *hashes;      /* (layout.n_hash) */
+    atomic_bool *checked;  /* (layout.n_hash) was right once */
     char note[ERR_TEXT_BYTES]; /* why the file beside the model is not used; empty: there is none, or it is */
 };
 
@@ -87,5 +90,5 @@ void sidecar_close(struct sidecar *s);
 /* Where streamed bytes are, when the sidecar has them: of a dense tensor, and of a layer's experts. */
 void sidecar_tensor(const struct sidecar *s, uint32_t tensor, struct source *out);
 void sidecar_experts(const struct sidecar *s, uint32_t layer, struct expert_layer *out);
-/* Whether a piece that was read is what was written (ERR_IO: names the record). Pieces of other files pass. */
+/* Whether a piece that was read is what was written (ERR_IO: names the record). Pieces of other files pass, and what was right before. */
 int sidecar_check(const struct sidecar *s, const struct read_part *piece, struct err *e);

@@ -316,8 +316,7 @@ static void end_step_of_experts(struct run *r, bool whole) {
 }
 
 static int check_files(const struct hy_engine *en, struct err *e) {
-    int rc = ERR_OK;
-    for (uint32_t i = 0; i < en->mf->n_file && !rc; i++) rc = file_check_unchanged(&en->mf->files[i], e);
+    int rc = model_file_check_unchanged(en->mf, e);
     return rc || !en->stream.sidecar.open ? rc : file_check_unchanged(&en->stream.sidecar.file, e);
 }
 
@@ -331,6 +330,7 @@ int stream_run(struct hy_engine *en, const struct step_shape *s, struct err *e) 
     uint64_t n_route = (uint64_t)s->n_tok * en->h.n_layer * en->h.n_expert_used;
     if (en->routes) memset(r.st->routes, 0xff, n_route * sizeof *r.st->routes); /* ROUTES_NO_EXPERT */
     if (!rc) rc = run_layers(&r, e);
+    if (!rc) rc = check_files(en, e); /* what was read while it changed is of neither */
     if (!rc && en->routes) rc = routes_step(en->routes, r.st->routes, s->n_tok, e);
     if (rc) recover(&r);
     if (r.st->experts.slots) end_step_of_experts(&r, rc == ERR_OK);

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.." || exit 1
 cc=${1:-clang}
 out=build/darwin
 mkdir -p $out/include
-for header in xxhash.h xxh3.h pcre2.h utf8proc.h jansson.h jansson_config.h microhttpd.h; do
+for header in xxhash.h xxh3.h pcre2.h utf8proc.h jansson.h jansson_config.h microhttpd.h histedit.h; do
     for dir in /usr/include /usr/include/*-linux-gnu; do
         [ -f "$dir/$header" ] && ln -sf "$dir/$header" $out/include/$header
     done

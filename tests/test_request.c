@@ -189,11 +189,12 @@ static json_t *parsed(const char *text) {
 }
 
 static void bodies(void **state) {
-    json_t *v = parsed(" {\"a\":\"x\\ud83dy\",\"b\":\"\\ud83d\\ude00\",\"c\":\"\\\\ud83d\",\"d\":\"q\xff\"}");
+    json_t *v = parsed(" {\"a\":\"x\\ud83dy\",\"b\":\"\\ud83d\\ude00\",\"c\":\"\\\\ud83d\",\"d\":\"q\xff\",\"e\":\"\\udc00\"}");
     assert_string_equal(json_string_value(json_object_get(v, "a")), "x\xef\xbf\xbdy");
     assert_string_equal(json_string_value(json_object_get(v, "b")), "\xf0\x9f\x98\x80");
     assert_string_equal(json_string_value(json_object_get(v, "c")), "\\ud83d");
     assert_string_equal(json_string_value(json_object_get(v, "d")), "q\xef\xbf\xbd");
+    assert_string_equal(json_string_value(json_object_get(v, "e")), "\xef\xbf\xbd");
     json_decref(v);
     static const char *const bad[] = {"", " \n", "{", "[]", "3", "{\"a\":\"\\ud83d}", "{} x"};
     for (size_t i = 0; i < LEN(bad); i++) {

@@ -13,7 +13,7 @@
 
 static volatile sig_atomic_t interrupted;
 
-static void on_interrupt(int sig) { interrupted = 1; }
+static void on_interrupt(int sig) { interrupted = sig; }
 
 void cli_catch_interrupt(void) {
     struct sigaction sa = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND}; /* a second one ends the program */
@@ -22,6 +22,18 @@ void cli_catch_interrupt(void) {
 }
 
 bool cli_interrupted(void *unused) { return interrupted; }
+
+void cli_keep_interrupts(void) {
+    struct sigaction sa = {.sa_handler = on_interrupt};
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+}
+
+int cli_take_interrupt(void) {
+    int sig = interrupted;
+    interrupted = 0;
+    return sig;
+}
 
 int cli_fail(const struct err *e) {
     fprintf(stderr, "hy: %s\n", e->text);
@@ -110,6 +122,13 @@ static bool parse_value(const struct opt *o, const char *s) {
     }
 }
 
+bool cli_set(const struct opt *o, const char *value) {
+    if (parse_value(o, value)) return true;
+    if (o->lo == 0 && o->hi == 0) cli_usage_error("%s takes %s, not '%s'", o->name, type_problem(o), value);
+    else cli_usage_error("%s takes %s from %g to %g, not '%s'", o->name, type_problem(o), o->lo, o->hi, value);
+    return false;
+}
+
 static void print_opts(const struct opt *opts, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         char left[64];
@@ -175,10 +194,7 @@ static bool take_option(const struct command *c, const struct opt *own, uint32_t
         cli_usage_error("%s needs a value (%s)", o->name, o->arg);
         return false;
     }
-    if (parse_value(o, value)) return true;
-    if (o->lo == 0 && o->hi == 0) cli_usage_error("%s takes %s, not '%s'", o->name, type_problem(o), value);
-    else cli_usage_error("%s takes %s from %g to %g, not '%s'", o->name, type_problem(o), o->lo, o->hi, value);
-    return false;
+    return cli_set(o, value);
 }
 
 static bool one_of(const char *opt, const char *v, const char *a, const char *b, const char *c) {

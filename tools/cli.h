@@ -53,6 +53,9 @@ struct model_options {
 /* True: go on. False: return *exit_code (--help was printed, or the usage was wrong and said so). */
 bool cli_parse(const struct command *c, int argc, char **argv, struct model_options *m, int *exit_code);
 
+/* What an option's value says goes to where its out points. False: it is wrong, and that was said. */
+bool cli_set(const struct opt *o, const char *value);
+
 /* "hy: sentence" on stderr; returns EXIT_FAILED (EXIT_INTERRUPTED when e says cancelled). */
 int cli_fail(const struct err *e);
 /* The same for wrong usage; returns EXIT_USAGE. */
@@ -75,6 +78,10 @@ int cli_no_model(void);
 /* Ctrl-C: the first asks to stop (cli_interrupted becomes true), the second ends the program. */
 void cli_catch_interrupt(void);
 bool cli_interrupted(void *unused);
+/* From now on none ends the program, and none restarts a read. */
+void cli_keep_interrupts(void);
+/* The signal that asked (SIGINT or SIGTERM), or 0; forgets it. */
+int cli_take_interrupt(void);
 
 /* stdout: false when its reader is gone or the disk is full; then says so once. */
 bool cli_write(const char *p, size_t len);

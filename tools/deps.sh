@@ -14,9 +14,9 @@ no_install=${HY_NO_INSTALL:-}
 # the package manager; tools are looked for on the PATH, since they may come from anywhere.
 case $what in
 build)
-    why="to build hy: a C compiler, xxHash (digests), jansson (JSON), libmicrohttpd (HTTP), PCRE2 and utf8proc (tokenizers), clang-19 and libobjc (Metal on Linux)"
-    apt_libs="libc6-dev libxxhash-dev libjansson-dev libmicrohttpd-dev libpcre2-dev libutf8proc-dev libobjc4"
-    brew_libs="xxhash jansson libmicrohttpd pcre2 utf8proc"
+    why="to build hy: a C compiler, xxHash (digests), jansson (JSON), libmicrohttpd (HTTP), libedit (chat), PCRE2 and utf8proc (tokenizers), clang-19 and libobjc (Metal on Linux)"
+    apt_libs="libc6-dev libxxhash-dev libedit-dev libjansson-dev libmicrohttpd-dev libpcre2-dev libutf8proc-dev libobjc4"
+    brew_libs="xxhash libedit jansson libmicrohttpd pcre2 utf8proc"
     tools="cc:gcc: clang-19:clang-19:" ;;
 test)
     why="to test hy: cmocka (unit tests), clang (fuzzers), jq, node with npm (llama.cpp as a peer), chromium (the trace page)"

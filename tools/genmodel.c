@@ -109,7 +109,7 @@ struct model {
     uint32_t seed, n_embd, n_ff, n_ff_exp, n_layer, n_head, n_head_kv, head_dim, n_rot, n_vocab, n_ctx, n_expert,
         n_expert_used, window, tied, n_file, version, alignment;
     enum vocab_kind vocab;
-    const char *rope_scaling, *out;
+    const char *rope_scaling, *out, *chat_template;
 };
 
 _Noreturn static void die(int status, const char *text, const char *what) {
@@ -272,6 +272,7 @@ static void put_vocab(struct gguf_writer *w, const struct model *m) {
     gguf_put_bool(w, "tokenizer.ggml.add_bos_token", !qwen);
     gguf_put_bool(w, "tokenizer.ggml.add_eos_token", false);
     if (strncmp(m->arch->name, "gemma", 5) == 0) gguf_put_bool(w, "tokenizer.ggml.add_space_prefix", false);
+    if (m->chat_template) gguf_put_str(w, "tokenizer.chat_template", m->chat_template);
     arena_deinit(&v.arena);
 }
 
@@ -513,6 +514,7 @@ static const char usage[] =
     "  --vocab spm|bpe      kind of vocabulary (default: the architecture's)\n"
     "  --rope-scaling S     none linear yarn llama3 longrope (phi3 only)\n"
     "  --tied 0|1           output is the embedding (default: the architecture's)\n"
+    "  --chat-template TEXT the Jinja text itself (default: none)\n"
     "  --split N            as N files\n"
     "  --seed N --n-layer N --n-ctx N --n-embd N --n-ff N --n-ff-exp N --n-head N --n-head-kv N --head-dim N\n"
     "  --n-rot N --n-vocab N --window N --experts N --experts-used N --gguf-version 2|3 --alignment N\n";
@@ -575,6 +577,7 @@ static void parse(int argc, char **argv, struct model *m, struct choices *c) {
         else if (strcmp(name, "--size") == 0) c->size = value;
         else if (strcmp(name, "--vocab") == 0) c->vocab = value;
         else if (strcmp(name, "--rope-scaling") == 0) m->rope_scaling = value;
+        else if (strcmp(name, "--chat-template") == 0) m->chat_template = value;
         else if (strcmp(name, "-o") == 0) m->out = value;
         else if (!number_option(m, name, value)) wrong("unknown option", name);
     }

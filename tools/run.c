@@ -1,96 +1,67 @@
-/* hy run: a prompt goes in, text comes out. */
+/* hy run: a prompt goes in, text comes out; or, with -i, a conversation. */
+#include "tools/run.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
-#include "models/sampler.h"
-#include "models/tokenizer/detok.h"
 #include "runtime/clock.h"
 #include "tools/box.h"
+#include "tools/conversation.h"
+#include "tools/generate.h"
 #include "tools/plan_print.h"
-#include "tools/run.h"
-#include "tools/run_chat.h"
+#include "tools/talk.h"
 
 struct run {
     const struct run_hooks *hooks;
     struct hy_engine *en;
     const struct tokenizer *tok;
-    struct sampler *sampler;
-    struct detok *detok;
+    struct conversation conv; /* its chat is NULL: the prompt is text to be continued */
     struct tokens prompt;
-    uint32_t seq, n_most; /* n_most: tokens to generate at most; 0: until the model ends or the context is full */
-    bool ignore_end;      /* go on when the model ends */
-    uint32_t n_best;      /* of each row that the sampler needs; 0: the whole row */
-    uint32_t n_gen;
-    double prompt_s, gen_s;
-    uint64_t logits_hash; /* of the last row */
+    struct reply reply;
+    struct reply_printer printer;
+    struct generate gen;
+    double prompt_s;
 };
 
 struct run_args {
-    const char *model, *text, *file;
+    const char *model, *text, *file, *system, *think;
     uint32_t n_most;
-    bool raw, stats, ignore_end;
+    bool raw, stats, ignore_end, interactive;
     struct sampler_params sampling;
 };
 
-static bool emit(struct run *r, struct token_bytes b) {
-    if (r->hooks->text) return b.len == 0 || r->hooks->text(r->hooks->ctx, b.p, b.len);
-    return (b.len == 0 || cli_write(b.p, b.len)) && cli_flush();
+static bool emit(void *ctx, bool thinking, const char *p, size_t n) {
+    struct run *r = ctx;
+    return r->hooks->text ? r->hooks->text(r->hooks->ctx, p, n) : reply_print(&r->printer, thinking, p, n);
 }
 
-/* From the best that the device found, when they are enough. */
-static int32_t pick(struct run *r, float *logits) {
-    if (!r->n_best) return sampler_pick(r->sampler, logits, hy_info(r->en)->n_vocab);
-    const int32_t *ids;
-    const float *values;
-    hy_best(r->en, 0, &ids, &values);
-    return sampler_pick_best(r->sampler, ids, values, r->n_best);
-}
+static bool emit_end(struct run *r) { return r->hooks->text ? emit(r, false, "\n", 1) : reply_print_end(&r->printer); }
 
-/* One token after the other until the model ends, the limit, the context, Ctrl-C or a closed output. Returns an exit code. */
-static int generate(struct run *r, float *logits) {
-    const struct hy_info *info = hy_info(r->en);
+/* Until the model ends, the limit, the context, Ctrl-C or a closed output. Returns an exit code. */
+static int write_text(struct run *r, float *logits) {
     struct err e;
-    uint64_t t0 = clock_ns();
-    int code = EXIT_OK;
-    for (;;) {
-        r->logits_hash = XXH3_64bits(logits, info->n_vocab * sizeof *logits);
-        int32_t id = pick(r, logits);
-        if (id < 0) return cli_fail((err_set(&e, ERR_FORMAT, "the model computes no usable logits (they are NaN); its weights are damaged"), &e));
-        if (tokenizer_is_eog(r->tok, id) && !r->ignore_end) break;
-        sampler_accept(r->sampler, id);
-        r->n_gen++;
-        if (!emit(r, detok_push(r->detok, id))) return EXIT_FAILED;
-        if (r->n_gen == r->n_most) break;
-        if (cli_interrupted(NULL)) {
-            code = EXIT_INTERRUPTED;
-            break;
-        }
-        if (hy_seq_len(r->en, r->seq) == info->n_ctx) {
-            fprintf(stderr, "\nhy: stopped, the context of %u tokens is full; a larger -c gives more room\n", info->n_ctx);
-            break;
-        }
-        if (hy_feed(r->en, r->seq, &id, 1, r->n_best, &logits, NULL, NULL, &e)) return cli_fail(&e);
-    }
-    r->gen_s = (double)(clock_ns() - t0) / 1e9;
-    bool written = emit(r, detok_flush(r->detok)) && emit(r, (struct token_bytes){"\n", 1});
-    return written ? code : EXIT_FAILED;
+    enum generate_end end = generate(&r->gen, logits, &e);
+    if (end == GENERATE_FAILED) return cli_fail(&e);
+    if (end == GENERATE_REFUSED || !reply_finish(&r->reply, end != GENERATE_ENDED) || !emit_end(r)) return EXIT_FAILED;
+    if (end == GENERATE_FULL)
+        fprintf(stderr, "hy: stopped, the context of %u tokens is full; a larger -c gives more room\n", hy_info(r->en)->n_ctx);
+    return end == GENERATE_STOPPED ? EXIT_INTERRUPTED : EXIT_OK;
 }
 
 static void print_stats(const struct run *r) {
     const struct hy_info *i = hy_info(r->en);
+    uint32_t n_gen = (uint32_t)r->gen.picked.n, n_step = n_gen > 1 ? n_gen - 1 : 0; /* the first token comes from the prompt's step */
     double roof = hy_read_bandwidth(r->en) / 1e9, gen = 0, gb = 0;
-    uint32_t n_step = r->n_gen > 1 ? r->n_gen - 1 : 0; /* the first token comes from the prompt's step */
-    if (n_step && r->gen_s > 0) gen = n_step / r->gen_s;
+    if (n_step && r->gen.s > 0) gen = n_step / r->gen.s;
     gb = gen * (double)i->step_weights_bytes / 1e9;
     fprintf(stderr, "prompt      %6zu tokens %10.2f tok/s\n", r->prompt.n, (double)r->prompt.n / r->prompt_s);
-    fprintf(stderr, "generation  %6u tokens %10.2f tok/s  %.2f GB/s", r->n_gen, gen, gb);
+    fprintf(stderr, "generation  %6u tokens %10.2f tok/s  %.2f GB/s", n_gen, gen, gb);
     if (roof > 0) fprintf(stderr, ", %.0f %% of the %.2f GB/s that plain reading reaches", 100 * gb / roof, roof);
     fputc('\n', stderr);
     fprintf(stderr, "load        %6.2f s   memory plan %.2f GB   %s\n", i->load_s, (double)(i->weights_bytes + i->kv_bytes + i->work_bytes) / 1e9, i->device);
     plan_say_stream(r->en);
-    fprintf(stderr, "logits      %016llx (xxh3 of the last row)\n", (unsigned long long)r->logits_hash);
+    fprintf(stderr, "logits      %016llx (xxh3 of the last row)\n", (unsigned long long)r->gen.logits_hash);
 }
 
 static int prompt_text(const struct run_args *a, char **text, size_t *len, struct err *e) {
@@ -101,63 +72,97 @@ static int prompt_text(const struct run_args *a, char **text, size_t *len, struc
     return *text ? ERR_OK : err_set(e, ERR_NOMEM, "no memory for the prompt");
 }
 
-/* The prompt's tokens, by way of the chat template unless it is raw: BOS where the model wants it, no EOS, special tokens where their text stands. */
-static int make_prompt(struct run *r, const struct run_args *a, struct err *e) {
+/* The text itself: BOS where the model wants it, no EOS, special tokens where their text stands. */
+static int encode_text(struct run *r, const char *text, size_t len, struct err *e) {
     const struct tokenizer_info *ti = tokenizer_info(r->tok);
+    if (ti->add_bos && ti->bos >= 0 && !tokens_push(&r->prompt, ti->bos)) return err_set(e, ERR_NOMEM, "no memory for the prompt");
+    int rc = tokenizer_encode(r->tok, text, len, false, true, &r->prompt, e);
+    if (!rc && r->prompt.n == 0) rc = err_set(e, ERR_ARG, "the prompt is empty and this model has no token to begin with; give some text");
+    return rc;
+}
+
+static int check_prompt(const struct run *r, struct err *e) {
+    uint32_t n_ctx = hy_info(r->en)->n_ctx;
+    if (r->prompt.n <= n_ctx) return ERR_OK;
+    return err_set(e, ERR_LIMIT, "the prompt's %zu tokens do not fit the context of %u; give a larger -c or a shorter prompt", r->prompt.n, n_ctx);
+}
+
+/* A model without a template of its own is no chat model: it continues the text, unless a conversation was asked for. */
+static int open_conversation(struct run *r, const struct run_args *a, struct err *e) {
+    int rc = a->raw ? ERR_OK : conversation_init(&r->conv, a->model, r->tok, a->interactive, e);
+    if (rc || !(a->system || a->think)) return rc;
+    if (!r->conv.chat) return err_set(e, ERR_UNSUPPORTED, "--system and --think need a model with a chat template; this one has none");
+    if (a->system) rc = conversation_set_system(&r->conv, a->system, e);
+    if (!rc && a->think) rc = conversation_set_think(&r->conv, a->think, e);
+    return rc;
+}
+
+static int make_prompt(struct run *r, const struct run_args *a, bool *in_thought, struct err *e) {
     char *text = NULL;
     size_t len;
-    bool has_bos = false;
+    *in_thought = false;
     int rc = prompt_text(a, &text, &len, e);
-    if (!rc && !a->raw) rc = run_chat(a->model, &text, &len, &has_bos, e);
-    if (!rc && ti->add_bos && ti->bos >= 0 && !has_bos && !tokens_push(&r->prompt, ti->bos)) rc = err_set(e, ERR_NOMEM, "no memory for the prompt");
-    if (!rc) rc = tokenizer_encode(r->tok, text, len, false, true, &r->prompt, e);
+    if (!rc && !r->conv.chat) rc = encode_text(r, text, len, e);
+    if (!rc && r->conv.chat) rc = conversation_add_user(&r->conv, text, len, e);
+    if (!rc && r->conv.chat && !a->interactive) rc = conversation_prompt(&r->conv, &r->prompt, in_thought, e);
     free(text);
-    if (!rc && r->prompt.n == 0) rc = err_set(e, ERR_ARG, "the prompt is empty and this model has no token to begin with; give some text");
-    if (!rc && r->prompt.n > hy_info(r->en)->n_ctx)
-        rc = err_set(e, ERR_LIMIT, "the prompt's %zu tokens do not fit the context of %u; give a larger -c or a shorter prompt", r->prompt.n,
-                     hy_info(r->en)->n_ctx);
-    return rc;
+    return rc ? rc : check_prompt(r, e);
+}
+
+static int find_tokenizer(struct run *r, struct err *e) {
+    int rc = hy_tokenizer(r->en, &r->tok, e);
+    if (rc) return rc;
+    const struct tokenizer_info *ti = tokenizer_info(r->tok);
+    if (ti->warning) fprintf(stderr, "hy: %s\n", ti->warning);
+    if (ti->n_vocab <= hy_info(r->en)->n_vocab) return ERR_OK;
+    return err_set(e, ERR_FORMAT, "the vocabulary names %u tokens, but the model computes %u", ti->n_vocab, hy_info(r->en)->n_vocab);
 }
 
 static int prepare(struct run *r, const struct run_args *a, struct err *e) {
-    int rc = hy_tokenizer(r->en, &r->tok, e);
-    if (!rc && tokenizer_info(r->tok)->warning) fprintf(stderr, "hy: %s\n", tokenizer_info(r->tok)->warning);
-    if (!rc && tokenizer_info(r->tok)->n_vocab > hy_info(r->en)->n_vocab)
-        rc = err_set(e, ERR_FORMAT, "the vocabulary names %u tokens, but the model computes %u", tokenizer_info(r->tok)->n_vocab, hy_info(r->en)->n_vocab);
-    if (!rc) rc = make_prompt(r, a, e);
-    if (!rc) rc = sampler_new(&a->sampling, hy_info(r->en)->n_vocab, &r->sampler, e);
-    if (!rc) rc = detok_new(r->tok, (struct detok_options){.at_start = r->prompt.n <= 1}, &r->detok, e);
-    if (!rc) rc = hy_seq_new(r->en, &r->seq, e);
-    if (!rc) r->n_best = sampler_n_best(r->sampler, HY_MAX_BEST);
+    bool in_thought;
+    int rc = make_prompt(r, a, &in_thought, e);
+    if (rc) return rc;
+    r->printer = reply_printer();
+    r->gen = (struct generate){.en = r->en, .n_most = a->n_most, .ignore_end = a->ignore_end, .stop = cli_interrupted, .reply = &r->reply};
+    rc = sampler_new(&a->sampling, hy_info(r->en)->n_vocab, &r->gen.sampler, e);
+    if (!rc) rc = reply_init(&r->reply, r->tok, r->conv.chat, r->prompt.n <= 1, in_thought, (struct reply_to){emit, r}, e);
+    if (!rc) rc = hy_seq_new(r->en, &r->gen.seq, e);
     return rc;
 }
 
-static int run_model(struct run *r, const struct run_args *a) {
+static int answer_prompt(struct run *r, const struct run_args *a) {
     struct err e;
     float *logits = NULL;
     int rc = prepare(r, a, &e);
-    for (size_t i = 0; i < r->prompt.n && !rc; i++) sampler_accept(r->sampler, r->prompt.id[i]);
+    for (size_t i = 0; i < r->prompt.n && !rc; i++) sampler_accept(r->gen.sampler, r->prompt.id[i]);
     uint64_t t0 = clock_ns();
-    if (!rc) rc = hy_feed(r->en, r->seq, r->prompt.id, (uint32_t)r->prompt.n, r->n_best, &logits, cli_interrupted, NULL, &e);
+    if (!rc)
+        rc = hy_feed(r->en, r->gen.seq, r->prompt.id, (uint32_t)r->prompt.n, generate_n_best(r->gen.sampler), &logits, cli_interrupted,
+                     NULL, &e);
     if (rc) return cli_fail(&e);
     r->prompt_s = (double)(clock_ns() - t0) / 1e9;
-    r->n_most = a->n_most;
-    r->ignore_end = a->ignore_end;
-    int code = generate(r, logits);
+    int code = write_text(r, logits);
     if (a->stats && code != EXIT_FAILED) print_stats(r);
     return code;
 }
 
-#define N_OPTS 16
+static int converse(struct run *r, const struct run_args *a) {
+    struct err e;
+    bool in_thought, asked = a->text || a->file;
+    if (asked && make_prompt(r, a, &in_thought, &e)) return cli_fail(&e);
+    return talk(r->en, &(struct talk_options){&r->conv, asked, a->sampling, a->n_most, a->stats});
+}
 
-static void run_opts(struct run_args *a, struct opt out[N_OPTS]) {
-    struct sampler_params *s = &a->sampling;
-    const struct opt opts[N_OPTS] = {
-        {"-p", OPT_STR, &a->text, "TEXT", "the prompt", 0, 0},
-        {"-f", OPT_STR, &a->file, "FILE", "a file with the prompt (neither -p nor -f: standard input)", 0, 0},
-        {"-n", OPT_U32, &a->n_most, "N", a->n_most ? "write at most N tokens (32)" : "write at most N tokens (until the model ends)", 1, UINT32_MAX},
-        {"--raw", OPT_FLAG, &a->raw, NULL, "the prompt as it is, with no chat template", 0, 0},
-        {"--ignore-eos", OPT_FLAG, &a->ignore_end, NULL, "go on when the model ends its text", 0, 0},
+static int run_model(struct run *r, const struct run_args *a) {
+    struct err e;
+    int rc = find_tokenizer(r, &e);
+    if (!rc) rc = open_conversation(r, a, &e);
+    if (rc) return cli_fail(&e);
+    return a->interactive ? converse(r, a) : answer_prompt(r, a);
+}
+
+void run_sampling_opts(struct sampler_params *s, struct opt out[RUN_N_SAMPLING]) {
+    const struct opt opts[RUN_N_SAMPLING] = {
         {"--temp", OPT_F32, &s->temperature, "X", "temperature; 0 takes the likeliest token (0.8)", 0, 100},
         {"--top-k", OPT_U32, &s->top_k, "N", "of the N likeliest tokens; 0: all (40)", 0, UINT32_MAX},
         {"--top-p", OPT_F32, &s->top_p, "X", "of the likeliest that together have this probability (0.95)", 0, 1},
@@ -168,9 +173,27 @@ static void run_opts(struct run_args *a, struct opt out[N_OPTS]) {
         {"--presence-penalty", OPT_F32, &s->presence_penalty, "X", "once per recent token (0)", -100, 100},
         {"--frequency-penalty", OPT_F32, &s->frequency_penalty, "X", "per time a token is recent (0)", -100, 100},
         {"--seed", OPT_U64, &s->seed, "N", "same seed, same text (from the clock)", 0, 0},
+    };
+    memcpy(out, opts, sizeof opts);
+}
+
+#define N_PROMPT_OPTS 8u
+#define N_OPTS (N_PROMPT_OPTS + RUN_N_SAMPLING + 1)
+
+static void run_opts(struct run_args *a, struct opt out[N_OPTS]) {
+    const struct opt opts[N_PROMPT_OPTS] = {
+        {"-p", OPT_STR, &a->text, "TEXT", "the prompt", 0, 0},
+        {"-f", OPT_STR, &a->file, "FILE", "a file with the prompt (neither -p nor -f: standard input)", 0, 0},
+        {"-n", OPT_U32, &a->n_most, "N", a->n_most ? "write at most N tokens (32)" : "write at most N tokens (until the model ends)", 1, UINT32_MAX},
+        {"--system", OPT_STR, &a->system, "TEXT", "how a chat model is to behave", 0, 0},
+        {"--think", OPT_STR, &a->think, "HOW", "whether it thinks first: on, off, low, medium or high (on, if it can)", 0, 0},
+        {"--raw", OPT_FLAG, &a->raw, NULL, "the prompt as it is, with no chat template", 0, 0},
+        {"--ignore-eos", OPT_FLAG, &a->ignore_end, NULL, "go on when the model ends its text", 0, 0},
         {"--stats", OPT_FLAG, &a->stats, NULL, "speed, memory and a hash of the last logits, on stderr", 0, 0},
     };
     memcpy(out, opts, sizeof opts);
+    run_sampling_opts(&a->sampling, out + N_PROMPT_OPTS);
+    out[N_OPTS - 1] = (struct opt){"-i", OPT_FLAG, &a->interactive, NULL, "a conversation; /help in it tells more", 0, 0};
 }
 
 static int open_and_run(struct run *r, const struct run_args *a, const struct model_options *m) {
@@ -183,6 +206,17 @@ static int open_and_run(struct run *r, const struct run_args *a, const struct mo
     return code ? code : run_model(r, a);
 }
 
+/* An exit code when they contradict each other. */
+static int check_args(const struct run_args *a) {
+    if (a->text && a->file) return cli_usage_error("-p and -f both name a prompt; give one of them");
+    const char *chats = a->interactive ? "-i" : a->system ? "--system" : a->think ? "--think" : NULL;
+    if (a->raw && chats) return cli_usage_error("--raw takes no chat template, which %s needs", chats);
+    if (a->interactive && a->ignore_end) return cli_usage_error("-i needs answers that end; give no --ignore-eos");
+    if (!a->interactive && !a->text && !a->file && isatty(0))
+        return cli_usage_error("give a prompt with -p TEXT or -f FILE, or pipe it in; hy run -i is for a conversation");
+    return EXIT_OK;
+}
+
 int run_prompt(int argc, char **argv, const struct run_hooks *hooks) {
     struct run_args a = {.n_most = hooks->n_most, .sampling = sampler_defaults()};
     a.sampling.seed = clock_ns();
@@ -190,26 +224,29 @@ int run_prompt(int argc, char **argv, const struct run_hooks *hooks) {
     CHECK(hooks->n_opt <= RUN_MAX_OPTS);
     for (uint32_t i = 0; i < hooks->n_opt; i++) opts[i] = hooks->opts[i];
     run_opts(&a, opts + hooks->n_opt);
-    const struct command c = {.name = hooks->name, .usage = hooks->usage, .about = hooks->about, .opts = opts, .n_opt = hooks->n_opt + N_OPTS,
-                              .model_options = true, .positional = &a.model, .n_positional = 1};
+    const struct command c = {.name = hooks->name, .usage = hooks->usage, .about = hooks->about, .opts = opts,
+                              .n_opt = hooks->n_opt + N_OPTS - !hooks->talks, .model_options = true, .positional = &a.model,
+                              .n_positional = 1};
     struct model_options m;
     int code;
     if (!cli_parse(&c, argc, argv, &m, &code)) return code;
     if (hooks->instead && hooks->instead(hooks->ctx, &code)) return code;
     if (!a.model) a.model = BOX_MODEL;
-    if (a.text && a.file) return cli_usage_error("-p and -f both name a prompt; give one of them");
-    if (!a.text && !a.file && isatty(0)) return cli_usage_error("give a prompt with -p TEXT or -f FILE, or pipe it in");
+    code = check_args(&a);
+    if (code) return code;
     cli_catch_interrupt();
     struct run r = {.hooks = hooks};
     code = open_and_run(&r, &a, &m);
-    detok_free(r.detok);
-    sampler_free(r.sampler);
+    reply_deinit(&r.reply);
+    sampler_free(r.gen.sampler);
+    tokens_deinit(&r.gen.picked);
     tokens_deinit(&r.prompt);
+    conversation_deinit(&r.conv);
     hy_close(r.en);
     return code;
 }
 
 int cmd_run(int argc, char **argv) {
-    return run_prompt(argc, argv, &(struct run_hooks){.name = "run", .usage = "[MODEL] [-p TEXT | -f FILE | stdin] [options]",
-                                                      .about = "Writes text that continues a prompt."});
+    return run_prompt(argc, argv, &(struct run_hooks){.name = "run", .usage = "[MODEL] [-p TEXT | -f FILE | stdin | -i] [options]", .talks = true,
+                                                      .about = "Writes text that continues a prompt, or answers it where the model has a chat template."});
 }

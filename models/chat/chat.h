@@ -12,7 +12,7 @@
  * add_special only when chat_info's writes_bos is false.
  *
  * Ownership: copies what it needs of the file. JSON that is passed in is borrowed for the call, and never changed.
- * Threads: immutable after opening; any number of threads may render. Rendering needs less than 400 KB of stack. */
+ * Threads: immutable after opening; any number of threads may render. Rendering needs less than 256 KB of stack. */
 #pragma once
 #include <jansson.h>
 #include <stdbool.h>

@@ -2,10 +2,11 @@
  *
  * That is: trim_blocks, lstrip_blocks, the loop controls, {% generation %} (which writes its body), tojson without
  * HTML escapes, raise_exception and strftime_now. A template sees the variables that it is given and nothing else; it
- * cannot change them. Includes, imports and inheritance do not exist.
+ * cannot change them. Includes, imports and inheritance do not exist; neither do lipsum, cycler and joiner. Whole numbers
+ * have 64 bits, and what goes beyond is an error; generators and functions have no text of their own.
  * Hostile templates and data end with an error: steps, nesting and memory are bounded, whatever the input.
  *
- * Threads: a parsed template is immutable; any number of threads may render it. Rendering needs less than 400 KB of
+ * Threads: a parsed template is immutable; any number of threads may render it. Rendering needs less than 256 KB of
  * stack. */
 #pragma once
 #include <jansson.h>

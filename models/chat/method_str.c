@@ -73,7 +73,7 @@ BUILTIN(m_endswith) { return has_end(ev, a, false); }
 static int64_t find(struct eval *ev, const struct value *a, bool last) {
     struct value s = a[0], what = str_arg(ev, a[1]);
     size_t skipped;
-    eval_charge(ev, last ? (uint64_t)s.len * (what.len + 1) / 256 : s.len / 64);
+    eval_charge(ev, last ? (uint64_t)s.len * (what.len + 1) / 256 : text_find_steps(s.len, what.len));
     if (!window(ev, &s, a + 2, &skipped)) return -1;
     int64_t at = last ? text_rfind(s.s, s.len, what.s, what.len) : text_find(s.s, s.len, what.s, what.len, 0);
     return at < 0 ? -1 : (int64_t)text_n_char(a[0].s, (size_t)at + skipped);
@@ -93,7 +93,7 @@ BUILTIN(m_count) {
     struct value s = a[0], what = str_arg(ev, a[1]);
     size_t skipped;
     int64_t n = 0, at = 0;
-    eval_charge(ev, s.len / 64);
+    eval_charge(ev, s.len / 16 + text_find_steps(s.len, what.len));
     if (!window(ev, &s, a + 2, &skipped)) return value_int(0);
     if (!what.len) return value_int((int64_t)text_n_char(s.s, s.len) + 1);
     while ((at = text_find(s.s, s.len, what.s, what.len, (size_t)at)) >= 0) {
@@ -108,7 +108,7 @@ BUILTIN(m_replace) {
     int64_t left = int_arg(ev, a[3], -1), at;
     struct eval_out o = {0};
     uint32_t from = 0;
-    eval_charge(ev, s.len / 16);
+    eval_charge(ev, s.len / 16 + text_find_steps(s.len, old.len));
     while (left != 0 && (at = text_find(s.s, s.len, old.s, old.len, from)) >= 0) {
         eval_put(ev, &o, s.s + from, (size_t)at - from);
         eval_put(ev, &o, new.s, new.len);
@@ -166,7 +166,8 @@ static struct value split(struct eval *ev, const struct value *a, bool last) {
     struct value s = a[0], sep = blanks ? a[1] : str_arg(ev, a[1]), part, l = value_list_new(ev, VALUE_LIST, 0);
     int64_t left = int_arg(ev, a[2], -1);
     if (!blanks && !sep.len) eval_fail(ev, ERR_FORMAT, "split() needs a separator that is not empty");
-    eval_charge(ev, s.len / 8 + (last && !blanks ? (uint64_t)s.len * sep.len / 256 : 0));
+    uint64_t search = blanks ? 0 : last ? (uint64_t)s.len * sep.len / 256 : text_find_steps(s.len, sep.len);
+    eval_charge(ev, s.len / 8 + search);
     while (left != 0 && (blanks ? next_word(&s, &part, last) : next_part(&s, sep, &part, last))) {
         value_push(ev, l, part);
         left--;

@@ -21,6 +21,8 @@ bool text_is_word(int32_t cp);       /* \w */
 bool text_is_alpha(int32_t cp);      /* str.isalpha */
 bool text_is_digit(int32_t cp);      /* str.isdigit, as far as decimal digits go */
 
+/* What a search costs in steps of the interpreter, also where memmem is not linear. */
+static inline uint64_t text_find_steps(uint64_t len, uint64_t n) { return len / 64 * (1 + n / 64); }
 /* The first place of `what` in s at or after `from`, or -1. */
 int64_t text_find(const char *s, size_t len, const char *what, size_t n, size_t from);
 int64_t text_rfind(const char *s, size_t len, const char *what, size_t n);

@@ -217,7 +217,7 @@ bool value_contains(struct eval *ev, struct value all, struct value one) {
         eval_need(ev, one);
         if (one.type != VALUE_STR)
             eval_fail(ev, ERR_FORMAT, "'in' a string requires a string on its left, not '%s'", value_type_name(one));
-        eval_charge(ev, all.len / 64);
+        eval_charge(ev, text_find_steps(all.len, one.len));
         return text_find(all.s, all.len, one.s, one.len, 0) >= 0;
     case VALUE_LIST: case VALUE_TUPLE: case VALUE_ITER: return list_contains(ev, all.list, one);
     case VALUE_DICT: return value_get(ev, all.dict, one) != NULL;

@@ -29,6 +29,7 @@ size_t fread(void *, size_t, size_t, FILE *);
 size_t fwrite(const void *, size_t, size_t, FILE *);
 int fflush(FILE *);
 int ferror(FILE *);
+void clearerr(FILE *);
 int feof(FILE *);
 int fseeko(FILE *, off_t, int);
 off_t ftello(FILE *);

@@ -28,3 +28,5 @@ int abs(int);
 long labs(long);
 int mkstemp(char *);
 char *realpath(const char *, char *);
+int ___mb_cur_max(void);
+#define MB_CUR_MAX (___mb_cur_max())

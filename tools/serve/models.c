@@ -159,16 +159,15 @@ static int split_spec(struct model *m, const char *spec, struct err *e) {
                         (int)(eq - spec), spec);
 }
 
+/* Under the lock: the reaper looks at the list already. */
 static int add(struct models *ms, struct model *m, struct err *e) {
     for (uint32_t i = 0; i < ms->n; i++)
         if (names_equal(&ms->at[i]->name, &m->name))
             return err_set(e, ERR_ARG, "two models are called '%s'; give one another name with NAME=FILE", m->shown);
     struct model **grown = realloc(ms->at, (ms->n + 1) * sizeof(struct model *));
     if (!grown) return err_set(e, ERR_NOMEM, "no memory for the list of models");
-    pthread_mutex_lock(&ms->lock);
     ms->at = grown;
     ms->at[ms->n++] = m;
-    pthread_mutex_unlock(&ms->lock);
     return ERR_OK;
 }
 
@@ -179,7 +178,9 @@ int models_add(struct models *ms, const char *spec, struct err *e) {
     int rc = split_spec(m, spec, e);
     if (!rc) names_short(&m->name, m->shown);
     if (!rc) rc = catalog_read(m, ms->opt.engine.n_ctx, e);
+    pthread_mutex_lock(&ms->lock);
     if (!rc) rc = add(ms, m, e);
+    pthread_mutex_unlock(&ms->lock);
     if (rc) free_model(m);
     return rc;
 }

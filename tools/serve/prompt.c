@@ -110,6 +110,7 @@ static int shorten(const struct model *m, const struct request *r, const json_t 
     size_t fits = 0, too_long = 0;
     for (size_t i = 0; i + 1 < json_array_size(messages); i++) fits += !is_system(json_array_get(messages, i));
     int rc = ERR_OK;
+    if (fits == 0) return ERR_OK; /* none may go */
     while (too_long + 1 < fits && !rc) {
         size_t n = too_long + (fits - too_long) / 2;
         rc = render_without(m, r, messages, n, p, e);

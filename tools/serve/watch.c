@@ -86,7 +86,7 @@ void api_metrics(struct http_exchange *x, void *ctx) {
     uint32_t n_loaded;
     uint64_t memory_bytes;
     struct batcher_stats s = sum_stats(a, &n_loaded, &memory_bytes);
-    double n_prompt = (double)s.n_prompt_tok;
+    double n_cached = (double)s.n_cached_tok, n_prompt = (double)s.n_prompt_tok + n_cached;
     http_metrics(a, &t);
     metric(&t, "hy_models_loaded", "gauge", "Models in memory.", n_loaded);
     metric(&t, "hy_memory_planned_bytes", "gauge", "Memory that the plans of the loaded models come to.", (double)memory_bytes);
@@ -99,9 +99,9 @@ void api_metrics(struct http_exchange *x, void *ctx) {
     metric(&t, "hy_requests_preempted_total", "counter", "Times that a request made room for others.", (double)s.n_preempted);
     metric(&t, "hy_prompt_tokens_total", "counter", "Tokens of prompts, cached ones included.", n_prompt);
     metric(&t, "hy_prompt_cached_tokens_total", "counter", "Tokens of prompts that were found in the KV cache.",
-           (double)s.n_cached_tok);
+           n_cached);
     metric(&t, "hy_prefix_hit_ratio", "gauge", "Share of prompt tokens found in the KV cache.",
-           n_prompt > 0 ? (double)s.n_cached_tok / n_prompt : 0);
+           n_prompt > 0 ? n_cached / n_prompt : 0);
     metric(&t, "hy_generated_tokens_total", "counter", "Tokens generated.", (double)s.n_eval_tok);
     metric(&t, "hy_tokens_per_second", "gauge", "Tokens generated per second since the last look at this page.",
            token_rate(a, s.n_eval_tok));

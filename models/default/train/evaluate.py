@@ -2,7 +2,7 @@
 
     python3 evaluate.py HY MODEL.gguf [--stories N] [--questions N] [--seed N] [--temp T] [--show]
 
-Stories: unseen combinations of hero and shape, half of them asked for in unseen ways; a story counts when it ended by
+Stories: unseen combinations of hero and shape, asked for in known ways and in unseen ones; a story counts when it ended by
 itself, holds what the question named, and the checker of the grammar finds nothing. Answers: unseen ways to ask about
 each topic; an answer counts when it holds all the topic's facts. Others: refusals of what is none of its business, and
 questions about a story that was just told.
@@ -44,16 +44,20 @@ def judge_story(question, story, s):
 
 
 def run_stories(a, rng):
-    bad, off_topic = 0, 0
-    for _ in range(a.stories):
-        question, _, s = stories.make_story(rng, new=True)
-        story = ask(a, [question])
-        wrong = judge_story(question, story, s)
-        bad += wrong is not None
-        off_topic += bool(wrong and wrong.startswith("not about"))
-        if wrong and a.show:
-            print("    %s -> %s" % (question, wrong))
-    print("stories: %d, consistent and on topic %.1f %%, not on topic %.1f %%" % (a.stories, 100 - 100 * bad / a.stories, 100 * off_topic / a.stories))
+    """Apart: how stories are asked for in training, about what training never told, and ways to ask that are new too."""
+    for unseen in (False, True):
+        wrong = []
+        for _ in range(a.stories):
+            _, _, s = stories.make_story(rng, new=True)
+            question = stories.ask_for(s, rng, unseen)
+            story = ask(a, [question])
+            w = judge_story(question, story, s)
+            wrong += [w] if w else []
+            if w and a.show:
+                print("    %s -> %s" % (question, w))
+        off = sum(w.startswith("not about") for w in wrong)
+        print("stories asked for in %s ways: %d, on topic %.1f %%, on topic and consistent %.1f %%" %
+              ("unseen" if unseen else "known", a.stories, 100 - 100 * off / a.stories, 100 - 100 * len(wrong) / a.stories))
 
 
 def run_answers(a, rng):

@@ -261,8 +261,13 @@ def make_story(rng, new=False):
         s["thing"] = s["plain"] if rng.random() < 0.6 or " " in s["plain"] else _choice(rng, THING_ADJ) + " " + s["plain"]
     x = article(s["thing"]) if by_thing else _subject(s, shape, rng, new)
     _draw_rest(s, rng)
-    question = expand(pick(ASKS, rng, new and rng.random() < 0.5), {"x": expand(x, s, rng)}, rng)
-    return (cap(question) if rng.random() < 0.8 else question), tell(s, rng, new), s
+    s["subject"] = expand(x, s, rng)
+    return ask_for(s, rng, new and rng.random() < 0.5), tell(s, rng, new), s
+
+
+def ask_for(s, rng, new=False):
+    question = expand(pick(ASKS, rng, new), {"x": s["subject"]}, rng)
+    return cap(question) if rng.random() < 0.8 else question
 
 
 def make_any_story(rng, new=False):

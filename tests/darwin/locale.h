@@ -1,0 +1,3 @@
+#pragma once
+#define LC_CTYPE 2
+char *setlocale(int, const char *);
