@@ -69,7 +69,7 @@ TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out $(if $(filter Darwin,$(U
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 GEN := $(B)/hy-genmodel
 
-.PHONY: all bin demo test tests-bin lint bench bench-peer bench-batch kernels-test darwin-check fuzz clean
+.PHONY: all bin demo test tests-bin lint bench bench-stream bench-peer bench-batch kernels-test darwin-check fuzz clean
 all:
 	@sh tools/deps.sh build
 	@$(MAKE) --no-print-directory bin
@@ -128,6 +128,8 @@ fuzz:
 endif
 bench: all
 	@$(B)/hy kernels-test --bench
+bench-stream: all
+	@sh tests/bench_stream.sh $(B)
 bench-peer: all
 	@sh tests/bench_peer.sh $(B)
 BENCH_MODEL := build/models/llama-1b-Q4_K.gguf

