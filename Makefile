@@ -101,17 +101,16 @@ $(B)/fuzz/%: tests/fuzz/%.c $(LIB)
 
 $(B)/tests/test_request $(B)/fuzz/fuzz_request: $(SERVE_OBJ)
 
-# Text from a tiny random model that the generator makes: noise, but through the whole engine.
-DEMO := build/models/demo.gguf
+# Text from the model in the box.
 demo: all
-	@mkdir -p $(dir $(DEMO))
-	@test -f $(DEMO) || $(GEN) --arch llama --type Q8_0 --size tiny --seed 1 -o $(DEMO)
 	@echo
-	@echo "A tiny model with random weights writes noise, but through the whole engine:"
-	@echo "  $(B)/hy run $(DEMO) --raw -p 'Once upon a time' -n 48 --temp 0 --stats"
-	@$(B)/hy run $(DEMO) --raw -p 'Once upon a time' -n 48 --temp 0 --stats
+	@echo "  $(B)/hy run -p 'Tell me a story about a fox' --temp 0 --stats"
+	@$(B)/hy run -p 'Tell me a story about a fox' --temp 0 --stats
 	@echo
-	@echo "For real text: $(B)/hy run MODEL.gguf -p 'Why is the sky blue?'"
+	@echo "  $(B)/hy run -p 'How does streaming work?' --temp 0"
+	@$(B)/hy run -p 'How does streaming work?' --temp 0
+	@echo
+	@echo "Other models are GGUF files: $(B)/hy run MODEL.gguf -p 'Why is the sky blue?'"
 
 tests-bin: $(TESTS)
 test:

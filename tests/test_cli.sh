@@ -85,7 +85,7 @@ for command in run eval tokenize inspect kernels-test bench profile trace optimi
 done
 refused "no command" 2 "usage" # with how to begin
 refused "unknown command" 2 "frobnicate" frobnicate
-refused "no model explains where to get one" '1|2' "gguf" run
+works "no model: the one in the box" run -p "What is hy?" -n 4 --temp 0
 for args in "-n" "-n x" "-n 1.5" "-n -2" "--temp hot" "--top-p 1x" "--seed -" "--threads 0" "--threads many" \
     "--device gpu" "--kv q4" "-c 0" "-c x" "--memory lots" "--memory 1.5" "--memory 0.0" "--memory 0.5.5" \
     "--memory 20X" "--memory -1" "--simulate-memory 0.5.5" "--simulate-memory auto"; do

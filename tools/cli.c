@@ -295,7 +295,8 @@ int cli_no_model(void) {
           "    hy run qwen3-8b-q4_k_m.gguf -p \"Why is the sky blue?\"\n"
           "GGUF files are published at huggingface.co: search for the name of a model and \"GGUF\", and take a file\n"
           "such as *-Q4_K_M.gguf of the architectures that hy runs (llama, qwen2, qwen3, qwen3moe, phi3, gemma2, gemma3).\n"
-          "Without one, `make demo` shows hy at work on a tiny random model.\n", stderr);
+          "Without one, hy run, eval and others use the small model that is part of hy:\n"
+          "    hy run -p \"Tell me a story about a fox\"\n", stderr);
     return EXIT_USAGE;
 }
 

@@ -156,6 +156,9 @@ static int check_messages(const json_t *messages, const char *path, struct err *
     json_array_foreach(messages, i, m) {
         if (!json_is_string(json_object_get(m, "role")))
             return err_set(e, ERR_FORMAT, "'%s': message %zu has no role", path, i + 1);
+        const json_t *content = json_object_get(m, "content");
+        if (content && !json_is_string(content) && !json_is_array(content) && !json_is_null(content))
+            return err_set(e, ERR_FORMAT, "'%s': the content of message %zu is no text", path, i + 1);
     }
     return ERR_OK;
 }

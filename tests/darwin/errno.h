@@ -14,6 +14,7 @@ extern int *__error(void);
 #define EINVAL 22
 #define EMFILE 24
 #define ENOSPC 28
+#define EROFS 30
 #define EPIPE 32
 #define ERANGE 34
 #define ENOTSUP 45

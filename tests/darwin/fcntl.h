@@ -11,5 +11,6 @@
 #define F_RDADVISE 44
 #define F_RDAHEAD 45
 #define F_NOCACHE 48
+#define F_FULLFSYNC 51
 int open(const char *, int, ...);
 int fcntl(int, int, ...);

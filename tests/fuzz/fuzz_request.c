@@ -32,14 +32,14 @@ static void check_request(const struct request *r) {
 static void try_texts(const uint8_t *data, size_t size) {
     char text[300];
     size_t len = size < sizeof text - 1 ? size : sizeof text - 1;
-    struct name n;
+    struct name n, again;
     struct listen_at at = {0};
     int64_t ns;
     memcpy(text, data, len);
     text[len] = 0;
     names_parse(text, &n);
     names_of_file(text, &n);
-    CHECK(names_parse(n.model, &n));
+    CHECK(names_parse(n.model, &again));
     duration_parse(text, &ns);
     listen_parse(text, &at, NULL);
 }

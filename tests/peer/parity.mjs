@@ -68,6 +68,8 @@ function makeCases() {
             cases.push({name: `${arch} ${type}`, args: ["--arch", arch, "--type", type], type});
     const stories = path.join(DATA, "stories260K.gguf");
     cases.push({name: "stories260K F32", file: stories, type: "F32", skip: !fs.existsSync(stories) && `no ${stories}`});
+    for (const name of ["stories", "stories-dense"])
+        cases.push({name: `models/default/${name} Q8_0`, file: `models/default/${name}.gguf`, type: "Q8_0"});
     return cases.filter((c) => FILTERS.every((f) => c.name.includes(f)));
 }
 

@@ -13,6 +13,7 @@ export const sanitized = /san|race/.test(HY) // other memory habits
 export const dir = mkdtempSync(join(tmpdir(), 'hy-serve-'))
 const servers = new Set()
 let failures = 0
+process.on('exit', () => { for (const s of servers) s.proc.kill('SIGKILL') }) // also after an error of the test itself
 
 export const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
 

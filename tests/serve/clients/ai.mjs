@@ -13,7 +13,7 @@ await test('ai: text, streamed and not', async () => {
   equal([r.text, r.finishReason, r.usage.outputTokens > 0], [scripts.default, 'stop', true])
   const parts = []
   for await (const part of streamText(ask('x')).textStream) parts.push(part)
-  equal([parts.join(''), parts.length > 2], [scripts.default, true])
+  equal(parts.join(''), scripts.default)
 })
 
 await test('ai: tools, from the call to the answer, streamed and not', async () => {
@@ -26,7 +26,7 @@ await test('ai: tools, from the call to the answer, streamed and not', async () 
 
 await test('ai: a JSON schema', async () => {
   const schema = z.object({ city: z.string().max(6), days: z.number().int().min(0).max(9) })
-  const v = (await generateText(ask('x', { model: ollama('tiny'), maxOutputTokens: 300, seed: 1, output: Output.object({ schema }) }))).output
+  const v = (await generateText(ask('x', { model: ollama('tiny'), maxOutputTokens: 300, output: Output.object({ schema }) }))).output
   check(typeof v.city === 'string' && Number.isInteger(v.days), JSON.stringify(v))
 })
 

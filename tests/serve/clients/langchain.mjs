@@ -13,7 +13,7 @@ await test('langchain: chat, streamed and not', async () => {
   const m = await chat().invoke('x')
   equal([m.content, m.usage_metadata.output_tokens > 0], [scripts.default, true])
   const parts = await collect(await chat().stream('x'))
-  equal([parts.map(p => p.content).join(''), parts.length > 2], [scripts.default, true])
+  equal(parts.map(p => p.content).join(''), scripts.default)
 })
 
 await test('langchain: generate, and a model that is looked up first', async () => {

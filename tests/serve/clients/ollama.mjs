@@ -10,7 +10,7 @@ await test('ollama: chat, streamed and not', async () => {
   const whole = await client.chat({ model: 'plain', messages: say('x') })
   equal([whole.message.content, whole.done_reason, whole.eval_count > 0], [scripts.default, 'stop', true])
   const parts = await collect(await client.chat({ model: 'plain', messages: say('x'), stream: true }))
-  equal([parts.map(p => p.message.content).join(''), parts.length > 2, parts.at(-1).done], [scripts.default, true, true])
+  equal([parts.map(p => p.message.content).join(''), parts.at(-1).done], [scripts.default, true])
 })
 
 await test('ollama: generate, streamed and not', async () => {

@@ -1,0 +1,58 @@
+// OpenClaw, headless, against hy serve: one model turn, and an agent's turn with a tool call. A scripted model plays the clever one:
+// it reads the file it is asked about, and answers with what it finds.
+import { spawn } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { check, dir, equal, finish, get, serve, test } from '../harness.mjs'
+import { scripted } from '../script.mjs'
+
+const openclaw = new URL('../openclaw/node_modules/openclaw/openclaw.mjs', import.meta.url).pathname
+const scripts = {
+  default: 'Hello there, world!',
+  read: '<tool_call>\n{"name": "read", "arguments": {"path": "note.txt"}}\n</tool_call>',
+  found: 'It says 4711.',
+  lost: 'Nothing was found.',
+}
+// OpenClaw's own prompt is long; the stand-in looks at the last message alone.
+const template = `{%- set last = messages[-1] -%}{% for t in tools or [] %}{{ t.function.name }}
+{% endfor %}<tool_call></tool_call>
+{%- for m in messages[-1:] %}{{ m.role }}: {{ m.content[:500] }}{% for c in m.tool_calls or [] %}<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}{% endfor -%}
+{%- if last.role == "tool" %}{{ "<|say found|>" if "4711" in last.content else "<|say lost|>" }}{% elif tools %}<|say read|>{% else %}assistant>{% endif %}`
+const model = { id: 'clever', name: 'clever', reasoning: false, input: ['text'], contextWindow: 32768, maxTokens: 512 }
+const s = await serve([scripted(join(dir, 'clever.gguf'), scripts, { template })])
+const home = join(dir, 'home'), work = join(dir, 'work'), config = join(dir, 'openclaw.json')
+mkdirSync(home)
+mkdirSync(work)
+writeFileSync(join(work, 'note.txt'), 'The code is 4711.\n')
+writeFileSync(config, JSON.stringify({ models: { providers: { ollama: { baseUrl: s.url, apiKey: 'ollama-local', api: 'ollama', models: [model] } } } }))
+
+// What a command prints as JSON.
+function run(...args) {
+  const env = { PATH: process.env.PATH, HOME: home, OPENCLAW_CONFIG_PATH: config, OPENCLAW_STATE_DIR: join(home, args[0]) }
+  mkdirSync(env.OPENCLAW_STATE_DIR)
+  const p = spawn(process.execPath, [openclaw, ...args, '--model', 'ollama/clever', '--json'], { cwd: work, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 240e3 })
+  const out = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr']) p[name].on('data', d => { out[name] += d })
+  return new Promise((resolve, reject) => p.on('close', code => {
+    try { resolve(JSON.parse(out.stdout)) } catch { reject(new Error(`exit ${code}: ${out.stdout} ${out.stderr}`)) }
+  }))
+}
+
+const turn = run('infer', 'model', 'run', '--local', '--prompt', 'hello').catch(e => e)
+const agent = run('agent', 'exec', 'What does note.txt say?', '--cwd', work, '--config', config, '--timeout', '200').catch(e => e)
+
+await test('openclaw: infer model run', async () => {
+  const r = await turn
+  if (r instanceof Error) throw r
+  equal([r.ok, r.provider, r.model, r.outputs?.map(o => o.text)], [true, 'ollama', 'clever', [scripts.default]], JSON.stringify(r))
+})
+
+await test('openclaw: agent exec with a tool call', async () => {
+  const r = await agent
+  if (r instanceof Error) throw r
+  equal([r.ok, r.final, r.assistantTurns], [true, scripts.found, 2], JSON.stringify(r))
+  equal([r.toolSummary?.calls, r.toolSummary?.tools], [1, ['read']], JSON.stringify(r))
+  check((await get(s, '/')).status === 200, 'the server lives')
+})
+
+await finish()
