@@ -9,7 +9,8 @@
 #define VERSION 1u
 #define SAMPLE_BYTES 4096u
 
-_Static_assert(READ_PIECE_BYTES % SIDECAR_BLOCK_BYTES == 0 && READ_GUESS_BYTES % SIDECAR_BLOCK_BYTES == 0, "a piece is whole blocks");
+_Static_assert(READ_PIECE_BYTES % SIDECAR_BLOCK_BYTES == 0 && READ_GUESS_BYTES % SIDECAR_BLOCK_BYTES == 0,
+               "a piece is whole blocks");
 _Static_assert(SIDECAR_PAGE % IO_PAGE == 0, "records are read directly");
 _Static_assert(SIDECAR_BLOCK_BYTES % SIDECAR_PAGE == 0, "a piece begins on a page");
 
@@ -20,7 +21,8 @@ int sidecar_path(const char *model_path, char *out, size_t cap, struct err *e) {
     size_t n = strlen(model_path), cut = sizeof end - 1;
     if (n > cut && strcmp(model_path + n - cut, end) == 0) n -= cut;
     int len = snprintf(out, cap, "%.*s.hyx", (int)n, model_path);
-    return len > 0 && (size_t)len < cap ? ERR_OK : err_set(e, ERR_ARG, "the path of the model is too long: '%s'", model_path);
+    return len > 0 && (size_t)len < cap ? ERR_OK
+                                        : err_set(e, ERR_ARG, "the path of the model is too long: '%s'", model_path);
 }
 
 /* Layout */
@@ -28,9 +30,12 @@ int sidecar_path(const char *model_path, char *out, size_t cap, struct err *e) {
 static uint64_t round_up(uint64_t v, uint64_t to) { return (v + to - 1) / to * to; }
 static uint64_t group_end(const struct sidecar_group *g) { return g->rel[g->n_part - 1] + g->bytes[g->n_part - 1]; }
 static uint64_t group_n_unit(const struct sidecar_group *g) { return g->joined ? 1 : g->n_part; }
-static uint64_t unit_bytes(const struct sidecar_group *g, uint64_t unit) { return g->joined ? group_end(g) : g->bytes[unit]; }
+static uint64_t unit_bytes(const struct sidecar_group *g, uint64_t unit) {
+    return g->joined ? group_end(g) : g->bytes[unit];
+}
 
-static void add_part(struct sidecar_group *g, const struct gguf *gguf, const struct weight *w, uint64_t from, uint64_t bytes) {
+static void add_part(struct sidecar_group *g, const struct gguf *gguf, const struct weight *w, uint64_t from,
+                     uint64_t bytes) {
     g->tensor[g->n_part] = w->tensor;
     g->from[g->n_part] = gguf->tensors[w->tensor].offset + from;
     g->bytes[g->n_part++] = bytes;
@@ -56,35 +61,42 @@ static void place_group(struct sidecar_layout *l, struct sidecar_group *g) {
     l->n_group++;
 }
 
-static void add_dense(struct sidecar_layout *l, const struct gguf *gguf, uint32_t layer, const struct layer_weights *w) {
+static void add_dense(struct sidecar_layout *l, const struct gguf *gguf, uint32_t layer,
+                      const struct layer_weights *w) {
     const struct weight *parts[] = {&w->ffn_gate, &w->ffn_up, &w->ffn_down};
     struct sidecar_group *g = &l->groups[l->n_group];
     *g = (struct sidecar_group){.layer = layer, .n_record = 1};
     for (int p = 0; p < 3; p++) {
-        if (!weight_present(parts[p]) || (g->n_part && g->tensor[g->n_part - 1] == parts[p]->tensor)) continue; /* fused: one tensor */
+        if (!weight_present(parts[p]) || (g->n_part && g->tensor[g->n_part - 1] == parts[p]->tensor))
+            continue; /* fused: one tensor */
         add_part(g, gguf, parts[p], 0, gguf->tensors[parts[p]->tensor].size_bytes);
     }
     if (g->n_part) place_group(l, g);
 }
 
-static void add_experts(struct sidecar_layout *l, const struct gguf *gguf, uint32_t layer, const struct layer_weights *w) {
+static void add_experts(struct sidecar_layout *l, const struct gguf *gguf, uint32_t layer,
+                        const struct layer_weights *w) {
     const struct weight *parts[] = {&w->gate_experts, &w->up_experts, &w->down_experts};
     struct sidecar_group *g = &l->groups[l->n_group];
     if (!weight_present(&w->route)) return;
     *g = (struct sidecar_group){.layer = layer, .n_record = parts[0]->n_expert, .experts = true};
     for (int p = 0; p < 3; p++)
-        add_part(g, gguf, parts[p], parts[p]->offset_bytes, dtype_bytes(parts[p]->type, (uint64_t)parts[p]->n_in * parts[p]->n_out));
+        add_part(g, gguf, parts[p], parts[p]->offset_bytes,
+                 dtype_bytes(parts[p]->type, (uint64_t)parts[p]->n_in * parts[p]->n_out));
     place_group(l, g);
 }
 
-static uint64_t fold(uint64_t hash, const uint64_t *v, size_t n) { return XXH3_64bits_withSeed(v, n * sizeof *v, hash); }
+static uint64_t fold(uint64_t hash, const uint64_t *v, size_t n) {
+    return XXH3_64bits_withSeed(v, n * sizeof *v, hash);
+}
 
 /* Over all that says which bytes of which files are where, and what they are. */
 static uint64_t hash_layout(const struct sidecar_layout *l, const struct model_file *mf) {
     uint64_t hash = fold(VERSION, (const uint64_t[]){SIDECAR_PAGE, SIDECAR_ALIGN, SIDECAR_BLOCK_BYTES, mf->n_file}, 4);
     for (uint32_t i = 0; i < mf->n_file; i++) hash = fold(hash, &mf->files[i].size_bytes, 1);
     for (const struct sidecar_group *g = l->groups; g < l->groups + l->n_group; g++) {
-        hash = fold(hash, (const uint64_t[]){g->layer, g->n_record, g->n_part, g->experts, g->joined, g->offset, g->stride}, 7);
+        hash = fold(
+            hash, (const uint64_t[]){g->layer, g->n_record, g->n_part, g->experts, g->joined, g->offset, g->stride}, 7);
         for (uint32_t p = 0; p < g->n_part; p++) {
             const struct gguf_tensor *t = &mf->gguf.tensors[g->tensor[p]];
             hash = fold(hash, (const uint64_t[]){t->file, g->from[p], g->bytes[p], g->rel[p], t->type}, 5);
@@ -110,7 +122,9 @@ int sidecar_layout_make(const struct model_file *mf, const struct hparams *h, co
     return ERR_OK;
 }
 
-uint64_t sidecar_first_record(const struct sidecar_layout *l) { return round_up(SIDECAR_HEAD_BYTES + 8 * l->n_hash, SIDECAR_PAGE); }
+uint64_t sidecar_first_record(const struct sidecar_layout *l) {
+    return round_up(SIDECAR_HEAD_BYTES + 8 * l->n_hash, SIDECAR_PAGE);
+}
 
 uint64_t sidecar_hashes_done(const struct sidecar_layout *l, uint32_t n_record) {
     uint64_t n = 0;
@@ -169,21 +183,24 @@ void sidecar_pack(const struct sidecar_layout *l, const struct sidecar_head *hea
     store(&to, XXH3_64bits(out, SIDECAR_HEAD_BYTES - 8), 8);
 }
 
-int sidecar_parse(const struct sidecar_layout *l, const unsigned char *bytes, uint64_t n, uint64_t *hashes, struct sidecar_head *head,
-                  struct err *e) {
+int sidecar_parse(const struct sidecar_layout *l, const unsigned char *bytes, uint64_t n, uint64_t *hashes,
+                  struct sidecar_head *head, struct err *e) {
     *head = (struct sidecar_head){0};
-    if (n < sizeof magic || memcmp(bytes, magic, sizeof magic) != 0) return err_set(e, ERR_FORMAT, "it is no sidecar of hy");
+    if (n < sizeof magic || memcmp(bytes, magic, sizeof magic) != 0)
+        return err_set(e, ERR_FORMAT, "it is no sidecar of hy");
     if (n < SIDECAR_HEAD_BYTES) return err_set(e, ERR_SHORT, "its head is cut off");
     const unsigned char *at = bytes + sizeof magic, *end = bytes + SIDECAR_HEAD_BYTES - 8;
     if (load(&at, 4) != VERSION) return err_set(e, ERR_UNSUPPORTED, "it is of another version of hy");
-    if (load(&end, 8) != XXH3_64bits(bytes, SIDECAR_HEAD_BYTES - 8)) return err_set(e, ERR_SHORT, "its head is damaged");
+    if (load(&end, 8) != XXH3_64bits(bytes, SIDECAR_HEAD_BYTES - 8))
+        return err_set(e, ERR_SHORT, "its head is damaged");
     uint64_t n_record = load(&at, 4);
     if (load(&at, 8) != l->model_hash) return err_set(e, ERR_UNSUPPORTED, "it was made from another model");
     bool same = load(&at, 8) == l->layout_hash && n_record == l->n_record;
     head->sample_hash = load(&at, 8);
     same &= load(&at, 8) == l->file_bytes;
     uint64_t n_done = load(&at, 8);
-    if (!same || n_done > l->n_record) return err_set(e, ERR_UNSUPPORTED, "it was made from a model of other sizes or types");
+    if (!same || n_done > l->n_record)
+        return err_set(e, ERR_UNSUPPORTED, "it was made from a model of other sizes or types");
     uint64_t n_hash = sidecar_hashes_done(l, (uint32_t)n_done), table = load(&at, 8);
     if (n < SIDECAR_HEAD_BYTES + 8 * n_hash) return err_set(e, ERR_SHORT, "its table is cut off");
     at = bytes + SIDECAR_HEAD_BYTES;
@@ -223,15 +240,16 @@ static int examine(struct sidecar *s, const struct model_file *mf, struct err *e
     int rc = read_head(s, &head, e);
     if (rc) return rc;
     if (head.n_done < s->layout.n_record || s->file.size_bytes != s->layout.file_bytes)
-        return err_set(e, ERR_SHORT, "it is not complete (%u of %u records); run hy optimize again, which goes on from there", head.n_done,
-                       s->layout.n_record);
+        return err_set(e, ERR_SHORT,
+                       "it is not complete (%u of %u records); run hy optimize again, which goes on from there",
+                       head.n_done, s->layout.n_record);
     rc = sidecar_sample(mf, &s->layout, &sample, e);
     if (rc || sample == head.sample_hash) return rc;
     return err_set(e, ERR_UNSUPPORTED, "the model has other weights than the one that it was made from");
 }
 
-static int open_at(const char *path, const struct model_file *mf, const struct hparams *h, const struct weights *w, struct arena *a,
-                   struct sidecar *s, struct err *e) {
+static int open_at(const char *path, const struct model_file *mf, const struct hparams *h, const struct weights *w,
+                   struct arena *a, struct sidecar *s, struct err *e) {
     int rc = file_open(path, &s->file, e);
     if (rc) return rc;
     rc = sidecar_layout_make(mf, h, w, a, &s->layout, e);
@@ -249,8 +267,8 @@ static int open_at(const char *path, const struct model_file *mf, const struct h
     return ERR_OK;
 }
 
-int sidecar_open(const char *asked, const char *model_path, const struct model_file *mf, const struct hparams *h, const struct weights *w,
-                 struct arena *a, struct sidecar *s, struct err *e) {
+int sidecar_open(const char *asked, const char *model_path, const struct model_file *mf, const struct hparams *h,
+                 const struct weights *w, struct arena *a, struct sidecar *s, struct err *e) {
     char path[PATH_MAX];
     struct err why;
     *s = (struct sidecar){0};
@@ -292,7 +310,9 @@ static int damaged(const struct sidecar *s, const struct sidecar_group *g, uint6
     char what[64];
     if (g->experts) snprintf(what, sizeof what, "expert %llu of layer %u", (unsigned long long)record, g->layer);
     else snprintf(what, sizeof what, "the FFN of layer %u", g->layer);
-    return err_set(e, ERR_IO, "the record of %s in '%s' is damaged: its xxHash is another; run hy optimize --force again, or go without (--sidecar off)",
+    return err_set(e, ERR_IO,
+                   "the record of %s in '%s' is damaged: its xxHash differs; run hy optimize --force again, or go "
+                   "without (--sidecar off)",
                    what, s->file.path);
 }
 
@@ -300,12 +320,14 @@ int sidecar_check(const struct sidecar *s, const struct read_part *piece, struct
     if (!s->open || piece->file != &s->file) return ERR_OK;
     const struct sidecar_group *g = s->layout.groups;
     while (piece->offset >= g->offset + g->stride * g->n_record) g++;
-    uint64_t record = (piece->offset - g->offset) / g->stride, in_record = (piece->offset - g->offset) % g->stride, unit = 0;
+    uint64_t record = (piece->offset - g->offset) / g->stride, in_record = (piece->offset - g->offset) % g->stride;
+    uint64_t unit = 0, stop = piece->offset + piece->len;
     while (unit + 1 < group_n_unit(g) && in_record >= g->rel[unit + 1]) unit++;
-    uint64_t begin = g->offset + record * g->stride + g->rel[unit], end = begin + unit_bytes(g, unit), stop = piece->offset + piece->len;
+    uint64_t begin = g->offset + record * g->stride + g->rel[unit], end = begin + unit_bytes(g, unit);
     CHECK(piece->offset == begin || piece->offset % SIDECAR_BLOCK_BYTES == 0);
     CHECK(stop == end || stop % SIDECAR_BLOCK_BYTES == 0);
-    uint64_t k = g->first_hash + record * g->n_hash + g->part_hash[unit] + piece->offset / SIDECAR_BLOCK_BYTES - begin / SIDECAR_BLOCK_BYTES;
+    uint64_t k = g->first_hash + record * g->n_hash + g->part_hash[unit] + piece->offset / SIDECAR_BLOCK_BYTES -
+                 begin / SIDECAR_BLOCK_BYTES;
     for (uint64_t at = piece->offset, next; at < stop; at = next, k++) {
         next = (at / SIDECAR_BLOCK_BYTES + 1) * SIDECAR_BLOCK_BYTES;
         if (next > stop) next = stop;

@@ -1,19 +1,19 @@
 /* The sidecar (MODEL.hyx): the FFN weights of a model once more, laid out as they are read.
  *
- * One record per expert (gate, up, down together) and one per dense FFN layer, in the order of use, each at a multiple of
- * SIDECAR_PAGE. A unit is what one read brings: a whole record, its parts SIDECAR_ALIGN apart, where a record is small; one part
- * at a page of its own where it is large, so that gate and up may be computed with while down arrives. Where everything lies
- * follows from the model alone (sidecar_layout_make); the file repeats none of it, but a hash of it.
+ * One record per expert (gate, up, down together) and one per dense FFN layer, in the order of use, each at a multiple
+ * of SIDECAR_PAGE. A unit is what one read brings: a whole record, its parts SIDECAR_ALIGN apart, where a record is
+ * small; one part at a page of its own where it is large, so that gate and up may be computed with while down arrives.
+ * Where everything lies follows from the model alone (sidecar_layout_make); the file has only a hash of it.
  *
- *   head  magic, version, records, hashes of: the model's header, the layout, samples of the weights; size of the file, records
- *         that are written, hash of their part of the table, hash of the head
- *   table XXH3 of each unit by blocks (of SIDECAR_BLOCK_BYTES of the file), room for them all
+ *   head     magic, version, number of records; hashes of the model's header, of the layout, of samples of the weights;
+ *            size of the file; how many records are written, hash of their part of the table; hash of the head
+ *   table    XXH3 of each unit by blocks (of SIDECAR_BLOCK_BYTES of the file), room for them all
  *   records
  *
- * All numbers are little-endian. The head is the journal: records and their hashes are on the disk before it counts them.
- * A sidecar is used when it is complete and made from this model. Each block is checked against its hash the first time that a
- * run reads it, on the reader's thread: 0.1 s of a core per GB (Xeon, 2026), which every time would cost a machine of few cores
- * more than the layout gains.
+ * All numbers are little-endian. The head is the journal: records and their hashes are on the disk before it counts
+ * them. A sidecar is used when it is complete and made from this model. Each block is checked against its hash the
+ * first time that a run reads it, on the reader's thread: 0.1 s of a core per GB (Xeon, 2026), which every time would
+ * cost a machine of few cores more than the layout gains.
  *
  * Threads: after opening, sidecar_check may run on any. Memory: the arena's. */
 #pragma once
@@ -70,25 +70,26 @@ int sidecar_layout_make(const struct model_file *mf, const struct hparams *h, co
 /* A hash over a little of every tensor that is in: other weights under the same header have another. */
 int sidecar_sample(const struct model_file *mf, const struct sidecar_layout *l, uint64_t *hash, struct err *e);
 
-/* Head and table as bytes: sidecar_first_record bytes at most. parse fills hashes of the records that are done; ERR_FORMAT: no sidecar, or damaged;
- * ERR_UNSUPPORTED: of another version, or of another model. */
+/* Head and table as bytes: sidecar_first_record bytes at most. parse fills hashes of the records that are done.
+ * ERR_FORMAT: no sidecar at all; ERR_SHORT: cut off or damaged; ERR_UNSUPPORTED: of another version or another model. */
 uint64_t sidecar_first_record(const struct sidecar_layout *l);
 uint64_t sidecar_hashes_done(const struct sidecar_layout *l, uint32_t n_record); /* of so many records */
 void sidecar_pack(const struct sidecar_layout *l, const struct sidecar_head *head, const uint64_t *hashes,
                   unsigned char out[SIDECAR_HEAD_BYTES]);
-int sidecar_parse(const struct sidecar_layout *l, const unsigned char *bytes, uint64_t n, uint64_t *hashes, struct sidecar_head *head,
-                  struct err *e);
+int sidecar_parse(const struct sidecar_layout *l, const unsigned char *bytes, uint64_t n, uint64_t *hashes,
+                  struct sidecar_head *head, struct err *e);
 /* The hashes of a unit's blocks: of what lies at `offset` of the sidecar. Returns how many. */
 uint64_t sidecar_hash(uint64_t offset, const unsigned char *bytes, uint64_t len, uint64_t *out);
 
-/* asked: a path, "off", or NULL for the file beside the model. What was asked for must be usable; what lies beside the model and
- * is not leaves s closed, and s->note says why. */
-int sidecar_open(const char *asked, const char *model_path, const struct model_file *mf, const struct hparams *h, const struct weights *w,
-                 struct arena *a, struct sidecar *s, struct err *e);
+/* asked: a path, "off", or NULL for the file beside the model. What was asked for must be usable; what lies beside the
+ * model and is not leaves s closed, and s->note says why. */
+int sidecar_open(const char *asked, const char *model_path, const struct model_file *mf, const struct hparams *h,
+                 const struct weights *w, struct arena *a, struct sidecar *s, struct err *e);
 void sidecar_close(struct sidecar *s);
 
 /* Where streamed bytes are, when the sidecar has them: of a dense tensor, and of a layer's experts. */
 void sidecar_tensor(const struct sidecar *s, uint32_t tensor, struct source *out);
 void sidecar_experts(const struct sidecar *s, uint32_t layer, struct expert_layer *out);
-/* Whether a piece that was read is what was written (ERR_IO: names the record). Pieces of other files pass, and what was right before. */
+/* Whether a piece that was read is what was written (ERR_IO: names the record). Pieces of other files pass, and what
+ * was right before. */
 int sidecar_check(const struct sidecar *s, const struct read_part *piece, struct err *e);

@@ -107,9 +107,12 @@ static int resume(struct writer *w, uint64_t size, struct err *e) {
     if (k >= 0) got = (uint64_t)k;
     int rc = sidecar_parse(w->l, bytes, got, w->hashes, &w->head, e);
     free(bytes);
-    if (rc == ERR_FORMAT) return err_set(e, ERR_FORMAT, "'%s' is no sidecar of hy and is left as it is; name another file with -o", w->o->path);
+    if (rc == ERR_FORMAT)
+        return err_set(e, ERR_FORMAT, "'%s' is no sidecar of hy and is left as it is; name another file with -o",
+                       w->o->path);
     if (!rc && w->head.sample_hash != sample) rc = err_set(e, ERR_UNSUPPORTED, "it was made from other weights");
-    if (!rc && size < record_at(w->l, w->head.n_done)) rc = err_set(e, ERR_SHORT, "it was cut off after it was written");
+    if (!rc && size < record_at(w->l, w->head.n_done))
+        rc = err_set(e, ERR_SHORT, "it was cut off after it was written");
     if (rc) {
         err_prefix(e, "'%s' is there already", w->o->path);
         size_t at = strlen(e->text);
@@ -138,8 +141,10 @@ static int open_file(struct writer *w, struct err *e) {
     for (bool anew = w->o->force;; anew = false) {
         w->fd = open(w->o->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
         if (w->fd < 0) return open_failed(w, e);
-        if (flock(w->fd, LOCK_EX | LOCK_NB) != 0) return err_set(e, ERR_BUSY, "another hy optimize is writing '%s'", w->o->path);
-        if (fstat(w->fd, &st) != 0 || !S_ISREG(st.st_mode)) return err_set(e, ERR_ARG, "'%s' is not a regular file", w->o->path);
+        if (flock(w->fd, LOCK_EX | LOCK_NB) != 0)
+            return err_set(e, ERR_BUSY, "another hy optimize is writing '%s'", w->o->path);
+        if (fstat(w->fd, &st) != 0 || !S_ISREG(st.st_mode))
+            return err_set(e, ERR_ARG, "'%s' is not a regular file", w->o->path);
         if (!anew || st.st_size == 0 || !is_sidecar(w)) break;
         close(w->fd); /* those who read the old one keep it */
         w->fd = -1;
@@ -148,7 +153,8 @@ static int open_file(struct writer *w, struct err *e) {
     return st.st_size ? resume(w, (uint64_t)st.st_size, e) : commit(w, e);
 }
 
-int sidecar_space(const struct sidecar_layout *l, const struct sidecar_write *o, uint64_t *need_bytes, uint64_t *free_bytes, struct err *e) {
+int sidecar_space(const struct sidecar_layout *l, const struct sidecar_write *o, uint64_t *need_bytes,
+                  uint64_t *free_bytes, struct err *e) {
     char dir[PATH_MAX];
     struct stat st;
     struct statvfs vfs;
@@ -156,7 +162,8 @@ int sidecar_space(const struct sidecar_layout *l, const struct sidecar_write *o,
     char *slash = strrchr(dir, '/');
     if (slash) slash[slash == dir] = 0;
     else strcpy(dir, ".");
-    if (statvfs(dir, &vfs) != 0) return err_set(e, ERR_IO, "the folder '%s' cannot be examined: %s", dir, strerror(errno));
+    if (statvfs(dir, &vfs) != 0)
+        return err_set(e, ERR_IO, "the folder '%s' cannot be examined: %s", dir, strerror(errno));
     uint64_t there = stat(o->path, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
     *need_bytes = l->file_bytes > there ? l->file_bytes - there : 0;
     *free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
@@ -211,7 +218,8 @@ static int write_records(struct writer *w, struct err *e) {
         if (!rc && (full || stopped || w->next == w->l->n_record)) rc = commit(w, e);
     }
     if (rc || !stopped || w->next == w->l->n_record) return rc;
-    return err_set(e, ERR_CANCELLED, "stopped; '%s' keeps the %u of %u records that are written, and the same command goes on from there",
+    return err_set(e, ERR_CANCELLED,
+                   "stopped; '%s' keeps the %u of %u records that are written, and the same command goes on from there",
                    w->o->path, w->next, w->l->n_record);
 }
 
@@ -231,7 +239,9 @@ static int make_room(struct writer *w, struct err *e) {
     w->record = malloc(w->record_bytes);
     for (; w->record && w->n_slot < n; w->n_slot++)
         if (posix_memalign((void **)&w->slot[w->n_slot].bytes, IO_PAGE, w->slot_bytes) != 0) break;
-    return w->n_slot == n ? ERR_OK : err_set(e, ERR_NOMEM, "no memory for %llu records of %.1f MB", (unsigned long long)n, (double)w->record_bytes / 1e6);
+    return w->n_slot == n ? ERR_OK
+                          : err_set(e, ERR_NOMEM, "no memory for %llu records of %.1f MB", (unsigned long long)n,
+                                    (double)w->record_bytes / 1e6);
 }
 
 int sidecar_write(const struct model_file *mf, const struct sidecar_layout *l, struct sidecar_write *o, struct err *e) {

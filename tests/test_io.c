@@ -381,11 +381,33 @@ static void loads_are_cancelled(void **state) {
     file_close(&f);
 }
 
+/* A file inside the program: found by its name, read by copying, and as long as it is. */
+static void reads_an_embedded_file(void **state) {
+    static const unsigned char bytes[] = "part of the program";
+    unsigned char got[sizeof bytes] = {0};
+    struct file f;
+    file_embed("test:embedded", bytes, sizeof bytes);
+    OK(file_open("test:embedded", &f, &support_err));
+    assert_int_equal(f.size_bytes, sizeof bytes);
+    assert_false(file_is_direct(&f));
+    OK(file_read(&f, 5, got, 4, true, &support_err));
+    assert_memory_equal(got, "of t", 4);
+    OK(file_read_pages(&f, 0, got, sizeof bytes, true, &support_err));
+    assert_memory_equal(got, bytes, sizeof bytes);
+    assert_int_equal(file_read(&f, 1, got, sizeof bytes, false, &support_err), ERR_IO);
+    assert_int_equal(file_read(&f, UINT64_MAX, got, 1, false, &support_err), ERR_IO);
+    OK(file_check_unchanged(&f, &support_err));
+    file_close(&f);
+    assert_int_equal(file_open("test:other", &f, &support_err), ERR_NOT_FOUND);
+    file_embed(NULL, NULL, 0);
+}
+
 int main(int argc, char **argv) {
     support_init(argv[0]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(faults_from_the_environment), cmocka_unit_test(fault_texts), cmocka_unit_test(reads_in_bits),
         cmocka_unit_test(sees_changed_files),   cmocka_unit_test(falls_back_without_direct_reads),
+        cmocka_unit_test(reads_an_embedded_file),
         cmocka_unit_test(open_refuses),         cmocka_unit_test(refuses_without_permission), cmocka_unit_test(reads_every_phase),
         cmocka_unit_test(reads_past_the_end),   cmocka_unit_test(loads_ranges),               cmocka_unit_test(loads_stop_at_errors),
         cmocka_unit_test(loads_notice_truncation), cmocka_unit_test(loads_are_cancelled),

@@ -1,5 +1,5 @@
-/* Sidecars: where everything lies, that nothing that is not whole and this model's is used, that whatever interrupts the
- * writing it goes on, and that logits have the same bits or a step fails, never anything else. */
+/* Sidecars: where everything lies, that nothing that is not whole and this model's is used, that whatever interrupts
+ * the writing it goes on, and that logits have the same bits or a step fails, never anything else. */
 #include "tests/support.h"
 
 #include <fcntl.h>
@@ -58,7 +58,9 @@ static int write_some(const char *model, const char *path, bool force, struct st
     return rc;
 }
 
-static void write_all(const char *model, const char *path) { OK(write_some(model, path, true, &(struct stop){0}, NULL)); }
+static void write_all(const char *model, const char *path) {
+    OK(write_some(model, path, true, &(struct stop){0}, NULL));
+}
 
 static void copy_of(char out[160], const char *name) { snprintf(out, 160, "%s", support_path(name)); }
 
@@ -85,7 +87,8 @@ static void check_records(const struct opened *o, const struct file_bytes *model
                 assert_int_equal(g->rel[p] % (g->joined ? SIDECAR_ALIGN : SIDECAR_PAGE), 0);
                 assert_true(g->rel[p] >= end);
                 end = g->rel[p] + g->bytes[p];
-                assert_memory_equal(side->p + at + g->rel[p], model[t->file].p + t->offset + r * g->bytes[p], g->bytes[p]);
+                assert_memory_equal(side->p + at + g->rel[p], model[t->file].p + t->offset + r * g->bytes[p],
+                                    g->bytes[p]);
             }
             assert_true(end <= g->stride && g->stride - end < SIDECAR_PAGE);
             at += g->stride;
@@ -158,8 +161,14 @@ static int step_at(struct hy_engine *en, uint32_t seq, uint32_t n, struct rows *
 static const uint32_t chunks[] = {9, 1, 1, 5, 1, 7};
 
 static struct hy_options options(const char *model, const char *sidecar, uint32_t n_slot) {
-    return (struct hy_options){.model_path = model, .sidecar = sidecar, .n_thread = 1, .n_ctx = 64, .n_batch = N_TOK, .n_logits = N_TOK,
-                               .n_ring_slot = n_slot ? 3 : 0, .n_expert_slot = n_slot};
+    return (struct hy_options){.model_path = model,
+                               .sidecar = sidecar,
+                               .n_thread = 1,
+                               .n_ctx = 64,
+                               .n_batch = N_TOK,
+                               .n_logits = N_TOK,
+                               .n_ring_slot = n_slot ? 3 : 0,
+                               .n_expert_slot = n_slot};
 }
 
 static void compute(const struct hy_options *o, struct rows *r, bool expect) {
@@ -186,7 +195,8 @@ static void same_bits(const char *model, enum device_kind device, uint32_t n_slo
     compute(&o, &without, false);
     o.sidecar = NULL; /* beside the model */
     compute(&o, &with, true);
-    if (memcmp(&resident, &without, sizeof with) || memcmp(&without, &with, sizeof with)) fail_msg("%s: other bits", model);
+    if (memcmp(&resident, &without, sizeof with) || memcmp(&without, &with, sizeof with))
+        fail_msg("%s: other bits", model);
 }
 
 static void bits_on(enum device_kind device) {
@@ -214,7 +224,8 @@ static void not_used(const char *model, const char *side, const char *why) {
     struct hy_engine *en;
     OK(hy_open(&o, &en, &support_err));
     assert_null(hy_info(en)->sidecar);
-    if (!hy_info(en)->sidecar_note || !strstr(hy_info(en)->sidecar_note, why)) fail_msg("not '%s': %s", why, hy_info(en)->sidecar_note);
+    if (!hy_info(en)->sidecar_note || !strstr(hy_info(en)->sidecar_note, why))
+        fail_msg("not '%s': %s", why, hy_info(en)->sidecar_note);
     hy_close(en);
     o.sidecar = side;
     support_err.text[0] = 0;
@@ -316,7 +327,8 @@ static void damaged_file(void **state) {
         struct hy_options opt = options(model, side, 2);
         OK(hy_open(&opt, &en, &support_err));
         OK(hy_seq_new(en, &seq, &support_err));
-        for (int again = 0; again < 2; again++) REFUSED(step_at(en, seq, 1, &r), ERR_IO, cases[i].what, "xxHash", "hy optimize", "damaged.hyx");
+        for (int again = 0; again < 2; again++)
+            REFUSED(step_at(en, seq, 1, &r), ERR_IO, cases[i].what, "xxHash", "hy optimize", "damaged.hyx");
         assert_int_equal(hy_seq_len(en, seq), 0);
         hy_close(en);
     }
@@ -334,8 +346,8 @@ static struct source part_of(const struct sidecar *s, const struct sidecar_group
 }
 
 /* Reads a record as an engine would. Whether it failed; what did not must be right. */
-static bool record_fails(const struct sidecar *s, struct readers *r, const struct sidecar_group *g, uint32_t record, const unsigned char *want,
-                         enum read_priority priority) {
+static bool record_fails(const struct sidecar *s, struct readers *r, const struct sidecar_group *g, uint32_t record,
+                         const unsigned char *want, enum read_priority priority) {
     unsigned char *room = aligned_alloc(SIDECAR_PAGE, g->stride + SIDECAR_PAGE);
     struct read_job j = {.n_part = g->joined ? 1 : g->n_part};
     assert_non_null(room);
@@ -350,7 +362,8 @@ static bool record_fails(const struct sidecar *s, struct readers *r, const struc
         assert_non_null(strstr(support_err.text, "is damaged"));
         while (!readers_ended(r, &j)) usleep(100);
     }
-    for (uint32_t p = 0; p < j.n_part && !failed; p++) assert_memory_equal(j.part[p].dst, want + j.part[p].offset, j.part[p].len);
+    for (uint32_t p = 0; p < j.n_part && !failed; p++)
+        assert_memory_equal(j.part[p].dst, want + j.part[p].offset, j.part[p].len);
     free(room);
     return failed;
 }
@@ -358,7 +371,8 @@ static bool record_fails(const struct sidecar *s, struct readers *r, const struc
 static uint32_t read_records(struct sidecar *s, const unsigned char *want, enum read_priority priority) {
     struct readers *r;
     uint32_t n_failed = 0;
-    OK(readers_open(&(struct readers_options){.n_reader = 3, .direct = true, .check = check_piece, .ctx = s}, &r, &support_err));
+    OK(readers_open(&(struct readers_options){.n_reader = 3, .direct = true, .check = check_piece, .ctx = s}, &r,
+                    &support_err));
     for (const struct sidecar_group *g = s->layout.groups; g < s->layout.groups + s->layout.n_group; g++)
         for (uint32_t k = 0; k < g->n_record; k++) n_failed += record_fails(s, r, g, k, want, priority);
     readers_close(r);
@@ -399,7 +413,8 @@ static void flipping_steps(void **state) {
     char model[160], side[160];
     uint32_t n_failed = 0, n_right = 0, seq;
     copy_of(model, "flip.gguf");
-    support_model("flip.gguf", "--arch llama --type Q8_0 --n-layer 4 --tied 1" SMALL); /* tied: steps read nothing but the ring */
+    /* Tied: steps read nothing but the ring. */
+    support_model("flip.gguf", "--arch llama --type Q8_0 --n-layer 4 --tied 1" SMALL);
     OK(sidecar_path(model, side, sizeof side, &support_err));
     write_all(model, side);
     struct hy_options o = options(model, NULL, 3);
@@ -504,7 +519,8 @@ static void killed(void **state) {
 
 static bool try_too(void *ctx, uint64_t done, uint64_t total) {
     const char *side = ctx;
-    REFUSED(write_some(support_path("l-mixtral.gguf"), side, false, &(struct stop){0}, NULL), ERR_BUSY, "another hy optimize");
+    REFUSED(write_some(support_path("l-mixtral.gguf"), side, false, &(struct stop){0}, NULL), ERR_BUSY,
+            "another hy optimize");
     return true;
 }
 
@@ -524,15 +540,19 @@ static void keeps_what_is_there(void **state) {
     assert_memory_equal(p, "Dear diary", 10);
     free(p);
     write_all(other, support_path("there2.hyx"));
-    REFUSED(write_some(model, support_path("there2.hyx"), false, &(struct stop){0}, NULL), ERR_UNSUPPORTED, "another model", "--force");
+    REFUSED(write_some(model, support_path("there2.hyx"), false, &(struct stop){0}, NULL), ERR_UNSUPPORTED,
+            "another model", "--force");
     OK(write_some(model, support_path("there2.hyx"), true, &(struct stop){0}, NULL));
     assert_int_equal(truncate(support_path("there2.hyx"), 200000), 0);
-    REFUSED(write_some(model, support_path("there2.hyx"), false, &(struct stop){0}, NULL), ERR_SHORT, "cut off", "--force");
-    REFUSED(write_some(model, support_path("no/such/folder.hyx"), false, &(struct stop){0}, NULL), ERR_IO, "folder.hyx");
+    REFUSED(write_some(model, support_path("there2.hyx"), false, &(struct stop){0}, NULL), ERR_SHORT, "cut off",
+            "--force");
+    REFUSED(write_some(model, support_path("no/such/folder.hyx"), false, &(struct stop){0}, NULL), ERR_IO,
+            "folder.hyx");
     struct opened o;
     open_model(&o, model);
     copy_of(side, "locked.hyx");
-    OK(sidecar_write(o.mf, &o.l, &(struct sidecar_write){.path = side, .progress = try_too, .ctx = side}, &support_err));
+    OK(sidecar_write(o.mf, &o.l, &(struct sidecar_write){.path = side, .progress = try_too, .ctx = side},
+                     &support_err));
     close_model(&o);
 }
 
@@ -549,7 +569,8 @@ static void space(void **state) {
     OK(sidecar_write(o.mf, &o.l, &w, &support_err));
     OK(sidecar_space(&o.l, &w, &need, &left, &support_err));
     assert_true(need < o.l.file_bytes / 10);
-    REFUSED(sidecar_space(&o.l, &(struct sidecar_write){.path = "/no/such/folder/x.hyx"}, &need, &left, &support_err), ERR_IO, "/no/such/folder");
+    REFUSED(sidecar_space(&o.l, &(struct sidecar_write){.path = "/no/such/folder/x.hyx"}, &need, &left, &support_err),
+            ERR_IO, "/no/such/folder");
     close_model(&o);
 }
 
@@ -577,11 +598,21 @@ int main(int argc, char **argv) {
     support_init(argv[0]);
     setenv("HY_CACHE_DIR", support_dir, 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(layouts),          cmocka_unit_test(bits_cpu),       cmocka_unit_test(bits_metal),
-        cmocka_unit_test(bits_under_delay), cmocka_unit_test(only_this_models), cmocka_unit_test(every_byte_of_the_head),
-        cmocka_unit_test(damaged_file),     cmocka_unit_test(flipping_disk),  cmocka_unit_test(flipping_steps), cmocka_unit_test(changed_while_used),
-        cmocka_unit_test(goes_on),          cmocka_unit_test(killed),         cmocka_unit_test(keeps_what_is_there),
-        cmocka_unit_test(space),            cmocka_unit_test(failing_disk),
+        cmocka_unit_test(layouts),
+        cmocka_unit_test(bits_cpu),
+        cmocka_unit_test(bits_metal),
+        cmocka_unit_test(bits_under_delay),
+        cmocka_unit_test(only_this_models),
+        cmocka_unit_test(every_byte_of_the_head),
+        cmocka_unit_test(damaged_file),
+        cmocka_unit_test(flipping_disk),
+        cmocka_unit_test(flipping_steps),
+        cmocka_unit_test(changed_while_used),
+        cmocka_unit_test(goes_on),
+        cmocka_unit_test(killed),
+        cmocka_unit_test(keeps_what_is_there),
+        cmocka_unit_test(space),
+        cmocka_unit_test(failing_disk),
     };
     return support_finish(cmocka_run_group_tests(tests, NULL, NULL));
 }

@@ -19,7 +19,8 @@ struct optimize {
 
 static void say_time(double s, char out[16]) {
     uint64_t t = (uint64_t)(s + 0.5);
-    if (t >= 3600) snprintf(out, 16, "%u:%02u:%02u", (unsigned)(t / 3600 % 1000), (unsigned)(t / 60 % 60), (unsigned)(t % 60));
+    if (t >= 3600)
+        snprintf(out, 16, "%u:%02u:%02u", (unsigned)(t / 3600 % 1000), (unsigned)(t / 60 % 60), (unsigned)(t % 60));
     else snprintf(out, 16, "%u:%02u", (unsigned)(t / 60), (unsigned)(t % 60));
 }
 
@@ -39,8 +40,8 @@ static bool show_progress(void *ctx, uint64_t done, uint64_t total) {
         memset(bar, '=', n);
         bar[WIDTH] = 0;
         if (rate > 0) say_time((double)(total - done) / rate, left);
-        fprintf(stderr, "\rwriting [%s] %3u %%  %.2f of %.2f GB  %.2f GB/s  %s left \033[K", bar, (unsigned)(done * 100 / total), (double)done / 1e9,
-                (double)total / 1e9, rate / 1e9, left);
+        fprintf(stderr, "\rwriting [%s] %3u %%  %.2f of %.2f GB  %.2f GB/s  %s left \033[K", bar,
+                (unsigned)(done * 100 / total), (double)done / 1e9, (double)total / 1e9, rate / 1e9, left);
         o->shown_ns = now;
     }
     return !cli_interrupted(NULL);
@@ -61,11 +62,13 @@ static int make_room_known(struct optimize *o, bool json, struct err *e) {
     int rc = sidecar_space(&o->layout, &o->write, &o->need_bytes, &o->free_bytes, e);
     if (rc) return rc;
     if (o->need_bytes > o->free_bytes)
-        return err_set(e, ERR_IO, "'%s' takes %.2f GB more, and its disk has %.2f GB free; make room, or name a file on another disk with -o FILE "
-                       "(and use it with --sidecar FILE)", o->write.path, (double)o->need_bytes / 1e9, (double)o->free_bytes / 1e9);
+        return err_set(e, ERR_IO,
+                       "'%s' takes %.2f GB more, and its disk has %.2f GB free; make room, or name a file on another "
+                       "disk with -o FILE (and use it with --sidecar FILE)",
+                       o->write.path, (double)o->need_bytes / 1e9, (double)o->free_bytes / 1e9);
     if (json) return ERR_OK;
-    printf("%s: %.2f GB, %.2f GB of it to be written; %.2f GB are free there\n", o->write.path, (double)o->layout.file_bytes / 1e9,
-           (double)o->need_bytes / 1e9, (double)o->free_bytes / 1e9);
+    printf("%s: %.2f GB, %.2f GB of it to be written; %.2f GB are free there\n", o->write.path,
+           (double)o->layout.file_bytes / 1e9, (double)o->need_bytes / 1e9, (double)o->free_bytes / 1e9);
     fflush(stdout);
     return ERR_OK;
 }
@@ -82,8 +85,10 @@ static void print_done(const struct optimize *o, double s, bool json) {
     if (json) {
         printf("{\"file\": ");
         cli_json_str(stdout, o->write.path, strlen(o->write.path));
-        printf(", \"bytes\": %llu, \"written_bytes\": %llu, \"kept_bytes\": %llu, \"expert_records\": %u, \"dense_records\": %u, \"s\": %.3f}\n",
-               (unsigned long long)o->layout.file_bytes, (unsigned long long)bytes, (unsigned long long)o->write.kept_bytes, n_expert, n_dense, s);
+        printf(", \"bytes\": %llu, \"written_bytes\": %llu, \"kept_bytes\": %llu, \"expert_records\": %u, "
+               "\"dense_records\": %u, \"s\": %.3f}\n",
+               (unsigned long long)o->layout.file_bytes, (unsigned long long)bytes,
+               (unsigned long long)o->write.kept_bytes, n_expert, n_dense, s);
         return;
     }
     if (bytes == 0) {
@@ -120,11 +125,17 @@ int cmd_optimize(int argc, char **argv) {
         {"--force", OPT_FLAG, &force, NULL, "write it anew, whatever is there of it", 0, 0},
         {"--json", OPT_FLAG, &json, NULL, "the result as JSON", 0, 0},
     };
-    const struct command c = {.name = "optimize", .usage = "MODEL [-o FILE.hyx] [--force] [--json]",
-                              .about = "Writes the weights that may stream (experts, dense FFNs) once more, as they are read: each expert in one\n"
-                                       "piece, checked by xxHash. Lying beside the model it is used by itself when the model streams. The model\n"
-                                       "file is not changed. What was interrupted goes on where it stopped.",
-                              .opts = opts, .n_opt = sizeof opts / sizeof opts[0], .positional = &model, .n_positional = 1};
+    const struct command c = {
+        .name = "optimize",
+        .usage = "MODEL [-o FILE.hyx] [--force] [--json]",
+        .about =
+            "Writes the weights that may stream (experts, dense FFNs) once more, as they are read: each expert in one\n"
+            "piece, checked by xxHash. Lying beside the model it is used by itself when the model streams. The model\n"
+            "file is not changed. What was interrupted goes on where it stopped.",
+        .opts = opts,
+        .n_opt = sizeof opts / sizeof opts[0],
+        .positional = &model,
+        .n_positional = 1};
     int code;
     struct err e;
     if (!cli_parse(&c, argc, argv, NULL, &code)) return code;

@@ -1,5 +1,5 @@
-/* Any bytes as the head and table of a sidecar, once as they are and once with the head's hash put right, so that the checks
- * behind it are reached. What parses is what packs to the same bytes. */
+/* Any bytes as the head and table of a sidecar, once as they are and once with the head's hash put right, so that the
+ * checks behind it are reached. What parses is what packs to the same bytes. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -10,9 +10,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct sidecar_group groups[] = {{.n_record = 1, .n_hash = 6}, {.n_record = 4, .first_record = 1, .n_hash = 3, .first_hash = 6}};
-static const struct sidecar_layout layout = {.groups = groups, .n_group = 2, .n_record = 5, .n_hash = 18, .file_bytes = 5 * SIDECAR_PAGE,
-                                             .model_hash = 0x1111, .layout_hash = 0x2222};
+static struct sidecar_group groups[] = {{.n_record = 1, .n_hash = 6},
+                                        {.n_record = 4, .first_record = 1, .n_hash = 3, .first_hash = 6}};
+static const struct sidecar_layout layout = {.groups = groups,
+                                             .n_group = 2,
+                                             .n_record = 5,
+                                             .n_hash = 18,
+                                             .file_bytes = 5 * SIDECAR_PAGE,
+                                             .model_hash = 0x1111,
+                                             .layout_hash = 0x2222};
 
 static void take(const uint8_t *data, size_t size) {
     uint64_t hashes[18] = {0};

@@ -175,7 +175,7 @@ await test('a client that goes stops its generation', async () => {
   for (const [path, body] of [
     ['/api/generate', { model: 'tiny', prompt: 'x', options: long }],
     ['/api/generate', { model: 'tiny', prompt: 'x', stream: false, options: long }],
-    ['/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'x' }], stream: true, max_tokens: 4000 }],
+    ['/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'x' }], stream: true, max_tokens: 4000, top_p: 0.9, seed: 1 }],
   ]) {
     const c = await raw(s), data = JSON.stringify(body)
     c.socket.write(`POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${data.length}\r\n\r\n${data}`)

@@ -13,11 +13,11 @@ const scripts = {
   found: 'It says 4711.',
   lost: 'Nothing was found.',
 }
-// OpenClaw's own prompt is long; the stand-in looks at the last message alone.
-const template = `{%- set last = messages[-1] -%}{% for t in tools or [] %}{{ t.function.name }}
-{% endfor %}<tool_call></tool_call>
-{%- for m in messages[-1:] %}{{ m.role }}: {{ m.content[:500] }}{% for c in m.tool_calls or [] %}<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}{% endfor -%}
-{%- if last.role == "tool" %}{{ "<|say found|>" if "4711" in last.content else "<|say lost|>" }}{% elif tools %}<|say read|>{% else %}assistant>{% endif %}`
+// OpenClaw's own prompt is long, and it adds messages of its own behind ours; the stand-in looks for results of tools.
+const template = `{% for t in tools or [] %}{{ t.function.name }}
+{% endfor %}{%- for m in messages[-2:] %}{{ m.role }}: {{ m.content[:500] }}{% for c in m.tool_calls or [] %}<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}{% endfor -%}
+{%- set results = messages | selectattr("role", "equalto", "tool") | list -%}
+{%- if results %}{{ "<|say found|>" if "4711" in results[-1].content else "<|say lost|>" }}{% elif tools %}<|say read|>{% else %}assistant>{% endif %}`
 const model = { id: 'clever', name: 'clever', reasoning: false, input: ['text'], contextWindow: 32768, maxTokens: 512 }
 const s = await serve([scripted(join(dir, 'clever.gguf'), scripts, { template })])
 const home = join(dir, 'home'), work = join(dir, 'work'), config = join(dir, 'openclaw.json')
@@ -30,7 +30,7 @@ writeFileSync(config, JSON.stringify({ models: { providers: { ollama: { baseUrl:
 function run(...args) {
   const env = { PATH: process.env.PATH, HOME: home, OPENCLAW_CONFIG_PATH: config, OPENCLAW_STATE_DIR: join(home, args[0]) }
   mkdirSync(env.OPENCLAW_STATE_DIR)
-  const p = spawn(process.execPath, [openclaw, ...args, '--model', 'ollama/clever', '--json'], { cwd: work, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 240e3 })
+  const p = spawn(process.execPath, [openclaw, ...args, '--model', 'ollama/clever', '--json'], { cwd: work, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 150e3 })
   const out = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr']) p[name].on('data', d => { out[name] += d })
   return new Promise((resolve, reject) => p.on('close', code => {
@@ -39,7 +39,7 @@ function run(...args) {
 }
 
 const turn = run('infer', 'model', 'run', '--local', '--prompt', 'hello').catch(e => e)
-const agent = run('agent', 'exec', 'What does note.txt say?', '--cwd', work, '--config', config, '--timeout', '200').catch(e => e)
+const agent = run('agent', 'exec', 'What does note.txt say?', '--cwd', work, '--config', config, '--timeout', '100').catch(e => e)
 
 await test('openclaw: infer model run', async () => {
   const r = await turn
