@@ -9,6 +9,7 @@
 #endif
 
 #include "runtime/clock.h"
+#include "tools/box.h"
 #include "tools/cli.h"
 #include "tools/serve/api.h"
 #include "tools/serve/duration.h"
@@ -190,7 +191,7 @@ int cmd_serve(int argc, char **argv) {
         {"--api-key", OPT_STR, &s.api_key, "KEY", "answer only those who send \"Authorization: Bearer KEY\"", 0, 0},
     };
     const struct command c = {.name = "serve",
-                              .usage = "[NAME=]MODEL... [options]",
+                              .usage = "[[NAME=]MODEL...] [options]",
                               .about = "Serves models over HTTP to the clients of Ollama and OpenAI.",
                               .opts = opts,
                               .n_opt = sizeof opts / sizeof opts[0],
@@ -200,7 +201,7 @@ int cmd_serve(int argc, char **argv) {
     struct model_options m;
     int code;
     if (!cli_parse(&c, argc, argv, &m, &code)) return code;
-    if (!s.spec[0]) return cli_no_model();
+    if (!s.spec[0]) s.spec[0] = "stories=" BOX_MODEL;
     if (s.api_key && !*s.api_key) return cli_usage_error("--api-key needs a key that is not empty");
 #ifdef __GLIBC__
     mallopt(M_ARENA_MAX, 2); /* a thread per connection must not mean a heap per connection */
