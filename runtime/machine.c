@@ -1,5 +1,6 @@
 #include "runtime/machine.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,14 +15,19 @@
 #include "runtime/cgroup.h"
 #endif
 
+/* Without stdio, which allocates: steps ask for memory pressure. */
 bool machine_read_text(const char *path, char *out, size_t cap) {
-    FILE *f = fopen(path, "r");
-    if (!f) return false;
-    size_t n = fread(out, 1, cap - 1, f);
-    bool ok = !ferror(f);
-    fclose(f);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    size_t n = 0;
+    ssize_t got = 1;
+    while (got > 0 && n < cap - 1) {
+        got = read(fd, out + n, cap - 1 - n);
+        if (got > 0) n += (size_t)got;
+    }
+    close(fd);
     out[n] = 0;
-    return ok;
+    return got >= 0;
 }
 
 bool machine_text_number(const char *text, const char *key, uint64_t *out) {
@@ -68,11 +74,9 @@ static void cpu_name(char *out, size_t cap) {
 
 /* The number on the first line of a file that begins with a number, or false ("max", absent). */
 static bool file_u64(const char *path, uint64_t *a, uint64_t *b) {
-    FILE *f = fopen(path, "r");
-    if (!f) return false;
+    char text[96];
     unsigned long long x = 0, y = 0;
-    int n = fscanf(f, "%llu %llu", &x, &y);
-    fclose(f);
+    int n = machine_read_text(path, text, sizeof text) ? sscanf(text, "%llu %llu", &x, &y) : 0;
     if (n < 1) return false;
     *a = x;
     if (b) *b = n == 2 ? y : 0;

@@ -1,121 +1,7 @@
 /* Models that stream against the same models resident: the same bits, whatever the budget, the slots, the readers and the disk. */
-#include "tests/stream_disk.h"
+#include "tests/stream_work.h"
 
 #include <pthread.h>
-#include <unistd.h>
-
-#include "sched/engine.h"
-
-enum { N_VOCAB = 400, N_BATCH = 16, N_CTX = 128, N_BEST = 3, MAX_ROW = 64 };
-
-/* What a workload gave, in order. */
-struct rows {
-    float x[MAX_ROW][N_VOCAB];
-    int32_t best[MAX_ROW][N_BEST];
-    uint32_t n;
-};
-
-/* The next n tokens of text `text` for a sequence; logits of the last and of every so many before it. */
-struct part {
-    uint32_t seq, text, n, every;
-};
-
-static int32_t text(uint32_t which, uint32_t i) { return (int32_t)((i * i * 31 + i * 7 + which * 101 + 3) % N_VOCAB); }
-
-static struct hy_options options(const char *path) {
-    return (struct hy_options){.model_path = path, .n_thread = 1, .n_ctx = N_CTX, .n_seq = 3, .n_batch = N_BATCH, .n_logits = N_BATCH,
-                               .kv = HY_KV_F16};
-}
-
-static void add_row(struct rows *r, struct hy_engine *en, const float *logits, uint32_t row, bool best) {
-    const int32_t *ids;
-    const float *values;
-    assert_true(r->n < MAX_ROW);
-    memcpy(r->x[r->n], logits + (size_t)row * N_VOCAB, sizeof r->x[0]);
-    if (best) {
-        hy_best(en, row, &ids, &values);
-        memcpy(r->best[r->n], ids, sizeof r->best[0]);
-    }
-    r->n++;
-}
-
-/* One batch; in as many steps as the engine needs, each cut where a resident engine cuts. */
-static int step(struct hy_engine *en, const struct part *parts, uint32_t n_part, struct rows *r, struct err *e) {
-    int32_t token[N_CTX];
-    uint32_t seq[N_CTX], pos[N_CTX], n = 0, most = hy_info(en)->n_batch;
-    bool want[N_CTX];
-    for (uint32_t p = 0; p < n_part; p++) {
-        uint32_t at = hy_seq_len(en, parts[p].seq);
-        for (uint32_t i = 0; i < parts[p].n; i++, n++) {
-            token[n] = text(parts[p].text, at + i);
-            seq[n] = parts[p].seq;
-            pos[n] = at + i;
-            want[n] = i + 1 == parts[p].n || (parts[p].every && i % parts[p].every == 0);
-        }
-    }
-    for (uint32_t at = 0, k; at < n; at += k) {
-        float *logits;
-        k = n - at < most ? n - at : most;
-        int rc = hy_step(en, &(struct hy_batch){k, token + at, seq + at, pos + at, want + at, N_BEST}, &logits, e);
-        if (rc) return rc;
-        for (uint32_t i = 0, row = 0; i < k; i++)
-            if (want[at + i]) add_row(r, en, logits, row++, true);
-    }
-    return ERR_OK;
-}
-
-#define STEP(...)                                                                                                    \
-    OK(step(en, (const struct part[]){__VA_ARGS__}, sizeof((const struct part[]){__VA_ARGS__}) / sizeof(struct part), r, &support_err))
-
-/* A prompt of several batches, decoding, sequences of different lengths in one step, texts cut back and replaced. */
-static void work(struct hy_engine *en, struct rows *r) {
-    uint32_t s[3];
-    int32_t more[25];
-    float *logits;
-    r->n = 0;
-    for (uint32_t i = 0; i < 3; i++) OK(hy_seq_new(en, &s[i], &support_err));
-    STEP({s[0], 0, 45, 11});
-    for (uint32_t i = 0; i < 3; i++) STEP({s[0], 0, 1, 0});
-    STEP({s[1], 1, 7, 0}, {s[0], 0, 1, 0}, {s[2], 2, 20, 6});
-    for (uint32_t i = 0; i < 3; i++) STEP({s[0], 0, 1, 0}, {s[1], 1, 2, 1}, {s[2], 2, 1, 0});
-    hy_seq_truncate(en, s[0], 21);
-    STEP({s[0], 3, 30, 10});
-    for (uint32_t i = 0; i < 25; i++) more[i] = text(1, hy_seq_len(en, s[1]) + i);
-    OK(hy_feed(en, s[1], more, 25, N_BEST, &logits, NULL, NULL, &support_err));
-    add_row(r, en, logits, 0, true);
-    hy_seq_truncate(en, s[2], 0);
-    STEP({s[2], 4, 5, 0});
-    STEP({s[0], 0, 1, 0}, {s[1], 1, 1, 0}, {s[2], 2, 1, 0});
-    for (uint32_t i = 0; i < 3; i++) hy_seq_free(en, s[i]);
-}
-
-static void same_rows(const struct rows *want, const struct rows *got, const char *what) {
-    assert_int_equal(want->n, got->n);
-    for (uint32_t i = 0; i < want->n; i++) {
-        uint32_t k = 0;
-        while (k < N_VOCAB && memcmp(&want->x[i][k], &got->x[i][k], sizeof(float)) == 0) k++;
-        if (k < N_VOCAB) fail_msg("%s: row %u, token %u: %.9g is not %.9g", what, i, k, want->x[i][k], got->x[i][k]);
-        if (memcmp(want->best[i], got->best[i], sizeof want->best[i]) != 0) fail_msg("%s: row %u: other best tokens", what, i);
-    }
-}
-
-static struct hy_engine *open_with(const struct hy_options *o) {
-    struct hy_engine *en;
-    OK(hy_open(o, &en, &support_err));
-    return en;
-}
-
-/* The resident answer: the reference. */
-static struct rows want, got;
-
-static void make_reference(struct hy_options o, const char *what) {
-    struct hy_engine *en = open_with(&o);
-    assert_int_equal(hy_planned(en)->mode, HY_RESIDENT);
-    work(en, &want);
-    hy_close(en);
-    for (uint32_t i = 1; i < want.n; i++)
-        if (memcmp(want.x[i], want.x[i - 1], sizeof want.x[0]) == 0) fail_msg("%s: rows %u and %u are equal", what, i - 1, i);
-}
 
 static void describe(const struct hy_options *o, const struct hy_plan *p, char *out, size_t cap) {
     snprintf(out, cap, "%s: %s, budget %llu, %u of %u dense pinned, ring %u, %u of %u experts, %u readers%s%s, %u threads, %s, %u tokens a step",
@@ -145,13 +31,13 @@ static int try_budget(struct hy_options *o, uint64_t bytes, struct hy_plan *p) {
     return hy_plan(o, p, &support_err);
 }
 
-/* The smallest budget that opens, to the KB, and that with which all is resident, are 0 and 1000 of 1000; those between lie between. */
+/* The smallest budget that opens, to a page, and that with which all is resident, are 0 and 1000 of 1000; those between lie between. */
 static void set_budget(struct hy_options *o, uint32_t share) {
     struct hy_plan p;
     o->memory = (struct budget_request){0};
     OK(hy_plan(o, &p, &support_err));
     uint64_t lo = 0, hi = p.total_bytes, whole = hi;
-    while (hi - lo > 1024) {
+    while (hi - lo > 4096) {
         uint64_t mid = lo + (hi - lo) / 2;
         int rc = try_budget(o, mid, &p);
         if (rc) assert_int_equal(rc, ERR_NOMEM);
@@ -161,30 +47,40 @@ static void set_budget(struct hy_options *o, uint32_t share) {
     o->memory.bytes = hi + (whole - hi) * share / 1000;
 }
 
-static const char *const types[] = {"Q8_0", "Q4_K", "F16", "Q4_0", "Q6_K", "Q5_0", "BF16", "Q8_0"};
-
-static const char *model_of(uint32_t i) { return support_arch_model(&support_archs[i], types[i]); }
-
 /* With FFNs that are large beside what else a step needs, so that less memory is enough to stream. */
 static const char *wide_model_of(uint32_t i) {
     char name[64], more[256];
     snprintf(name, sizeof name, "wide-%s.gguf", support_archs[i].name);
     snprintf(more, sizeof more, "%s --type %s --n-vocab 400 --n-layer %u --n-ff 1536 --n-ff-exp 1536", support_archs[i].options, types[i],
-             strcmp(support_archs[i].name, "gemma3") == 0 ? 6 : 4);
+             4);
     return support_model(name, more);
 }
 
-/* From the smallest budget that opens to one in which all but a little fits, and all. */
+/* Few slots, and many. */
 static void every_architecture(void **state) {
     for (uint32_t i = 0; i < LEN(support_archs); i++) {
-        struct hy_options o = options(wide_model_of(i));
+        struct hy_options o = options(model_of(i));
+        make_reference(o, o.model_path);
+        for (uint32_t k = 0; k < 2; k++) {
+            o.n_ring_slot = o.n_expert_slot = 3 + 3 * k;
+            o.n_reader = 1 + (k * 3 + i) % 9;
+            o.n_thread = 1 + k;
+            o.io = k ? HY_IO_CACHED : HY_IO_DIRECT;
+            assert_int_not_equal(check(&o, 2), HY_RESIDENT);
+        }
+    }
+}
+
+/* From the smallest budget that opens to one in which all but a little fits, and all. */
+static void every_budget(void **state) {
+    static const uint32_t models[] = {0, 1, 5, 6};
+    for (uint32_t i = 0; i < LEN(models); i++) {
+        struct hy_options o = options(wide_model_of(models[i]));
         make_reference(o, o.model_path);
         for (uint32_t k = 0; k < 4; k++) {
-            o.n_reader = 1 + (k * 3 + i) % 9;
             o.n_thread = 1 + k % 2;
             o.no_guesses = k == 1;
-            o.io = k == 2 ? HY_IO_CACHED : HY_IO_DIRECT;
-            set_budget(&o, k * 250);
+            set_budget(&o, k * 300);
             assert_int_not_equal(check(&o, 1), HY_RESIDENT);
         }
         set_budget(&o, 1000);
@@ -340,72 +236,6 @@ static void warm_start(void **state) {
 
 /* Failures */
 
-/* Until no read is under way: only then may faults be changed. */
-static void settle_reads(struct hy_engine *en) {
-    struct stream *st = &en->stream;
-    for (uint64_t use = st->ring.acquired; use < st->ring.submitted; use++) {
-        struct read_job *j = &st->ring.slots[use % st->ring.n_slot].job;
-        while (!readers_ended(st->readers, j)) usleep(50);
-    }
-    for (uint32_t i = 0; i < st->experts.n_slot; i++)
-        while (st->experts.slots[i].state == EXPERT_LOADING && !readers_ended(st->readers, &st->experts.slots[i].job)) usleep(50);
-}
-
-static void set_fault(struct hy_engine *en, const char *mood) {
-    settle_reads(en);
-    disk_fault(mood);
-}
-
-/* A step of two sequences; and the same step again when it failed. *n_failed counts failures. */
-static void step_or_again(struct hy_engine *en, const uint32_t *s, const char *mood, const struct rows *right, const char *path, uint32_t *n_failed) {
-    const struct part parts[] = {{s[0], 0, 20, 7}, {s[1], 1, 1, 0}};
-    struct err e = {0};
-    uint32_t len[2] = {hy_seq_len(en, s[0]), hy_seq_len(en, s[1])};
-    got.n = 0;
-    set_fault(en, mood);
-    int rc = step(en, parts, 2, &got, &e);
-    set_fault(en, NULL);
-    if (rc) {
-        (*n_failed)++;
-        support_refused(rc, ERR_IO, &e, (const char *const[]){"reading", strrchr(path, '/') + 1, "failed"}, 3, __LINE__);
-        assert_int_equal(hy_seq_len(en, s[0]), len[0]);
-        assert_int_equal(hy_seq_len(en, s[1]), len[1]);
-        got.n = 0;
-        OK(step(en, parts, 2, &got, &support_err));
-    }
-    same_rows(right, &got, mood);
-    hy_seq_truncate(en, s[0], len[0]);
-    hy_seq_truncate(en, s[1], len[1]);
-}
-
-/* Reads fail, each in its turn and many at once: the step fails and nothing else does. */
-static void fail_reads(struct hy_options o, uint32_t n_most) {
-    static struct rows right;
-    struct hy_engine *en = open_with(&o);
-    uint32_t s[2], n_failed = 0, first[2];
-    OK(hy_seq_new(en, &s[0], &support_err));
-    OK(hy_seq_new(en, &s[1], &support_err));
-    right.n = 0;
-    OK(step(en, (const struct part[]){{s[1], 1, 3, 0}}, 1, &right, &support_err));
-    first[0] = hy_seq_len(en, s[0]);
-    first[1] = hy_seq_len(en, s[1]);
-    right.n = 0;
-    OK(step(en, (const struct part[]){{s[0], 0, 20, 7}, {s[1], 1, 1, 0}}, 2, &right, &support_err));
-    hy_seq_truncate(en, s[0], first[0]);
-    hy_seq_truncate(en, s[1], first[1]);
-    for (uint32_t n = 1; n <= n_most; n++) {
-        char mood[64];
-        snprintf(mood, sizeof mood, "poison,eio=%u%s", n, n % 3 ? "" : ",delay=200us,short");
-        step_or_again(en, s, mood, &right, o.model_path, &n_failed);
-    }
-    if (n_failed < n_most / 4 + 1) fail_msg("%s: only %u of %u steps failed", o.model_path, n_failed, n_most);
-    hy_seq_free(en, s[0]);
-    hy_seq_free(en, s[1]);
-    work(en, &got);
-    same_rows(&want, &got, o.model_path);
-    hy_close(en);
-}
-
 static void failing_reads(void **state) {
     static const uint32_t models[] = {0, 1, 4, 5};
     for (uint32_t i = 0; i < LEN(models); i++) {
@@ -518,13 +348,143 @@ static void changed_meanwhile(void **state) {
     }
 }
 
+/* Memory */
+
+/* A budget between bytes never crashes: it opens and gives the same bits, or says what it needs. */
+static void random_budgets(void **state) {
+    struct hy_options o = options(wide_model_of(1));
+    uint32_t n_refused = 0;
+    make_reference(o, o.model_path);
+    support_random_state = 1234;
+    for (uint32_t i = 0; i < 24; i++) {
+        struct hy_engine *en;
+        o.memory = (struct budget_request){.kind = BUDGET_BYTES, .bytes = 1 + support_random(40000000)};
+        o.n_batch = i % 3 ? N_BATCH : 1 + support_random(100);
+        o.tier = i % 5 ? HY_TIER_STREAM : HY_TIER_MMAP;
+        struct err e = {0};
+        int rc = hy_open(&o, &en, &e);
+        n_refused += rc != 0;
+        if (rc) support_refused(rc, ERR_NOMEM, &e, (const char *const[]){"needs at least", "--memory allows", "raise --memory"}, 3, __LINE__);
+        if (rc) continue;
+        assert_true(hy_planned(en)->total_bytes <= o.memory.bytes);
+        if (o.n_batch == N_BATCH) work(en, &got);
+        if (o.n_batch == N_BATCH) same_rows(&want, &got, "a random budget");
+        hy_close(en);
+    }
+    assert_in_range(n_refused, 3, 21);
+}
+
+/* Keys and values become Q8_0 when only that fits, and never when they were asked for. */
+static void smaller_keys(void **state) {
+    struct hy_options o = options(wide_model_of(0));
+    struct hy_plan p;
+    o.n_ctx = 512;
+    o.kv = HY_KV_F16;
+    set_budget(&o, 0);
+    OK(hy_plan(&o, &p, &support_err));
+    assert_false(p.kv_q8);
+    o.kv = HY_KV_AUTO;
+    OK(hy_plan(&o, &p, &support_err));
+    assert_false(p.kv_q8 || p.kv_fell);
+    o.memory.bytes -= 100000;
+    OK(hy_plan(&o, &p, &support_err));
+    assert_true(p.kv_q8 && p.kv_fell);
+    o.kv = HY_KV_F16;
+    REFUSED(hy_plan(&o, &p, &support_err), ERR_NOMEM, "needs at least", "--memory allows");
+    o.kv = HY_KV_Q8_0;
+    OK(hy_plan(&o, &p, &support_err));
+    assert_true(p.kv_q8 && !p.kv_fell);
+}
+
+static void say_pressure(const char *word) { support_write(getenv("HY_FAKE_PRESSURE"), word, strlen(word)); }
+
+/* Steps until n slots are live, or some seconds have passed. */
+static void step_until(struct hy_engine *en, uint32_t n_live) {
+    struct hy_stream_stats st;
+    for (uint32_t i = 0; i < 400; i++) {
+        work(en, &got);
+        same_rows(&want, &got, "under pressure");
+        hy_stream_stats(en, &st);
+        if (st.n_slot_live == n_live) return;
+        en->stream.grow_ns = en->stream.shrink_ns = 0; /* no waiting for times that are made for hours */
+        usleep(5000);
+    }
+    fail_msg("%u of %u slots are live, not %u", st.n_slot_live, st.n_slot, n_live);
+}
+
+/* The cache gives memory back while the system wants it and takes it again, in one size of experts and in two. */
+static void pressure(void **state) {
+    static const uint32_t shape[] = {4, 5};
+    setenv("HY_FAKE_PRESSURE", support_path("pressure"), 1);
+    for (uint32_t i = 0; i < LEN(shape); i++) {
+        struct hy_options o = options(shape_path(shape[i]));
+        struct hy_stream_stats st;
+        make_reference(o, o.model_path);
+        o.n_expert_slot = 24;
+        say_pressure("none\n");
+        struct hy_engine *en = open_with(&o);
+        hy_stream_stats(en, &st);
+        assert_int_equal(st.n_slot, 24);
+        assert_int_equal(st.n_slot_live, 24);
+        step_until(en, 24);
+        say_pressure(i ? "critical\n" : "warn\n");
+        step_until(en, i ? 5 : 6); /* one slab of each size, or two where one is too small for a token */
+        say_pressure("none\n");
+        step_until(en, 24);
+        hy_close(en);
+    }
+    unsetenv("HY_FAKE_PRESSURE");
+}
+
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(__clang__)
+/* Every request for memory of this program, counted. */
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t n);
+static atomic_uint n_request;
+
+void *malloc(size_t n) {
+    atomic_fetch_add(&n_request, 1);
+    return __libc_malloc(n);
+}
+
+void *calloc(size_t n, size_t size) {
+    atomic_fetch_add(&n_request, 1);
+    return __libc_calloc(n, size);
+}
+
+void *realloc(void *p, size_t n) {
+    atomic_fetch_add(&n_request, 1);
+    return __libc_realloc(p, n);
+}
+
+static void no_requests(void **state) {
+    static const uint32_t models[] = {0, 1};
+    for (uint32_t i = 0; i < LEN(models); i++) {
+        struct hy_options o = options(model_of(models[i]));
+        o.n_ring_slot = o.n_expert_slot = 3;
+        struct hy_engine *en = open_with(&o);
+        uint32_t before = atomic_load(&n_request);
+        work(en, &got);
+        uint32_t after = atomic_load(&n_request);
+        hy_close(en);
+        assert_true(before > 0);
+        assert_int_equal(after - before, 0);
+    }
+}
+#else
+static void no_requests(void **state) { skip(); }
+#endif
+
 int main(int argc, char **argv) {
     support_init(argv[0]);
     setenv("HY_CACHE_DIR", support_path("cache"), 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_architecture), cmocka_unit_test(every_slot_count), cmocka_unit_test(other_files),
+        cmocka_unit_test(every_architecture), cmocka_unit_test(every_budget), cmocka_unit_test(every_slot_count), cmocka_unit_test(other_files),
         cmocka_unit_test(mapped), cmocka_unit_test(other_kernels), cmocka_unit_test(q8_keys), cmocka_unit_test(slow_disk),
-        cmocka_unit_test(warm_start), cmocka_unit_test(failing_reads), cmocka_unit_test(changed_file), cmocka_unit_test(changed_meanwhile),
+        cmocka_unit_test(warm_start), cmocka_unit_test(failing_reads),
+        cmocka_unit_test(changed_file), cmocka_unit_test(changed_meanwhile),
+        cmocka_unit_test(random_budgets), cmocka_unit_test(smaller_keys), cmocka_unit_test(pressure), cmocka_unit_test(no_requests),
     };
     return support_finish(cmocka_run_group_tests(tests, NULL, NULL));
 }

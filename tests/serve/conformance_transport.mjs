@@ -164,6 +164,15 @@ await test('1.6 errors before and behind the first byte', async () => {
   }
 })
 
+await test('7.9 engine failure: 500, and the server stays up', async () => {
+  const file = model('breaks', { 'n-layer': 24, 'n-ctx': 512, 'n-embd': 512, 'n-ff': 2048 }), t = await serve([file, '--memory', '60M', '-c', '512'])
+  truncateSync(file, 1 << 20)
+  const a = await post(t, '/api/generate', { model: 'breaks', prompt: 'x', stream: false, options: short }), b = await post(t, '/v1/chat/completions', { model: 'breaks', messages: [{ role: 'user', content: 'x' }], stream: true })
+  equal([a.status, typeof a.json.error, b.status, b.json.error.type], [500, 'string', 500, 'api_error'])
+  equal((await get(t, '/api/tags')).status, 200)
+  await t.stop()
+})
+
 await test('1.7 a client that goes ends its work: streamed, whole, prompt, queue', async () => {
   const one = [{ role: 'user', content: 'x' }]
   for (const [path, body] of [['/api/generate', { prompt: 'x', options: endless }], ['/api/generate', { prompt: 'x', stream: false, options: endless }],
@@ -256,7 +265,7 @@ await test('1.11 the Host check', async () => {
   const ask = host => get(s, '/api/tags', { Host: host })
   for (const host of ['localhost', 'localhost:11434', 'LOCALHOST', '127.0.0.1:1', '127.9.9.9', '[::1]', '[::1]:80', '0.0.0.0', '192.168.1.2:80', '10.1.2.3', '172.16.0.1', hostname(), 'a.localhost', 'box.local', 'host.docker.internal:8080'])
     equal((await ask(host)).status, 200, host)
-  for (const host of ['evil.example', 'evil.example:8080', '8.8.8.8', 'localhost.evil.example', 'local', 'xlocalhost', '[2001:db8::1]']) {
+  for (const host of ['evil.example', 'evil.example:8080', '8.8.8.8', 'localhost.evil.example', 'local', 'evillocal', 'evilinternal', 'xlocalhost', '[2001:db8::1]']) {
     const r = await ask(host)
     equal([r.status, r.text], [403, ''], host)
   }

@@ -1,11 +1,14 @@
 // hy serve against clients that mean harm or are broken: an answer or an end each, and the server lives on.
 import { readFileSync, readdirSync } from 'node:fs'
-import { check, equal, finish, get, model, post, raw, running, sanitized, serve, sleep, test, until } from './harness.mjs'
+import { join } from 'node:path'
+import { check, dir, equal, finish, get, model, post, raw, running, sanitized, serve, sleep, test, until } from './harness.mjs'
+import { scripted } from './script.mjs'
 
-const s = await serve([model('tiny'), '--parallel', '4'])
+const endless = scripted(join(dir, 'endless.gguf'), { default: 'never' }, { template: '{% for m in messages %}{{ m.content }}{% endfor %}.' }) // nothing follows a full stop
+const s = await serve([model('tiny'), endless, '--parallel', '4'])
 const alive = async () => equal((await get(s, '/')).text, 'Ollama is running')
 const head = (path, length) => `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${length}\r\n\r\n`
-const ask = JSON.stringify({ model: 'tiny', prompt: 'x', options: { num_predict: 3000, temperature: 1, seed: 3 } })
+const ask = JSON.stringify({ model: 'endless', prompt: 'x', options: { num_predict: 1e9, temperature: 0 } })
 
 // These take as long as the server's patience; they run beside the others.
 const slow = (async () => {

@@ -1,10 +1,13 @@
 // hy serve, end to end on a tiny random model: every endpoint, streaming and not, the rules that clients lean on.
-import { check, equal, finish, get, model, post, raw, request, running, serve, sleep, state, stream, test, until } from './harness.mjs'
+import { join } from 'node:path'
+import { check, dir, equal, finish, get, model, post, raw, request, running, serve, sleep, state, stream, test, until } from './harness.mjs'
+import { scripted } from './script.mjs'
 
 const tiny = model('tiny')
-const s = await serve([tiny])
+const endless = scripted(join(dir, 'endless.gguf'), { default: 'never' }, { template: '{% for m in messages %}{{ m.content }}{% endfor %}.' }) // nothing follows a full stop
+const s = await serve([tiny]), e = await serve([endless])
 const short = { num_predict: 6, temperature: 0 }
-const long = { num_predict: 4000, temperature: 1, seed: 1 }
+const long = { num_predict: 1e9, temperature: 0 } // of the model that has no end
 
 await test('root, version, 404, 405', async () => {
   const root = await get(s, '/')
@@ -173,37 +176,37 @@ await test('Host and Origin', async () => {
 
 await test('a client that goes stops its generation', async () => {
   for (const [path, body] of [
-    ['/api/generate', { model: 'tiny', prompt: 'x', options: long }],
-    ['/api/generate', { model: 'tiny', prompt: 'x', stream: false, options: long }],
-    ['/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'x' }], stream: true, max_tokens: 4000, top_p: 0.9, seed: 1 }],
+    ['/api/generate', { model: 'endless', prompt: 'x', options: long }],
+    ['/api/generate', { model: 'endless', prompt: 'x', stream: false, options: long }],
+    ['/v1/chat/completions', { model: 'endless', messages: [{ role: 'user', content: 'x' }], stream: true, max_tokens: 1e9, temperature: 0 }],
   ]) {
-    const c = await raw(s), data = JSON.stringify(body)
+    const c = await raw(e), data = JSON.stringify(body)
     c.socket.write(`POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${data.length}\r\n\r\n${data}`)
-    await until('it runs', 2000, async () => await running(s) === 1)
+    await until('it runs', 2000, async () => await running(e) === 1)
     await sleep(50)
-    check(await running(s) === 1, 'it is still running')
+    check(await running(e) === 1, 'it is still running')
     c.socket.destroy()
-    await until('it stops', 1000, async () => await running(s) === 0)
+    await until('it stops', 1000, async () => await running(e) === 0)
   }
 })
 
 await test('one that waits in the queue goes, too', async () => {
   const open = async () => {
-    const c = await raw(s), data = JSON.stringify({ model: 'tiny', prompt: 'x', options: long })
+    const c = await raw(e), data = JSON.stringify({ model: 'endless', prompt: 'x', options: long })
     c.socket.write(`POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${data.length}\r\n\r\n${data}`)
     return c
   }
   const a = await open()
-  await until('one runs', 2000, async () => await running(s) === 1)
+  await until('one runs', 2000, async () => await running(e) === 1)
   const b = await open()
-  await until('one waits', 2000, async () => (await state(s)).models[0].waiting === 1)
+  await until('one waits', 2000, async () => (await state(e)).models[0].waiting === 1)
   const t0 = Date.now()
-  await get(s, '/api/tags')
+  await get(e, '/api/tags')
   check(Date.now() - t0 < 1000, 'what generates nothing is answered meanwhile')
   b.socket.destroy()
-  await until('it leaves the queue', 1000, async () => (await state(s)).models[0].waiting === 0)
+  await until('it leaves the queue', 1000, async () => (await state(e)).models[0].waiting === 0)
   a.socket.destroy()
-  await until('all stops', 1000, async () => await running(s) === 0)
+  await until('all stops', 1000, async () => await running(e) === 0)
 })
 
 await test('metrics and the page', async () => {
@@ -213,11 +216,11 @@ await test('metrics and the page', async () => {
 })
 
 await test('SIGTERM lets a stream end', async () => {
-  const run = stream(s, '/api/generate', { model: 'tiny', prompt: 'x', options: { num_predict: 500, temperature: 1, seed: 1 } })
-  await until('it runs', 2000, async () => await running(s) === 1)
-  s.proc.kill('SIGTERM')
+  const run = stream(e, '/api/generate', { model: 'endless', prompt: 'x', options: { num_predict: 3000, temperature: 0 } })
+  await until('it runs', 2000, async () => await running(e) === 1)
+  e.proc.kill('SIGTERM')
   equal((await run).lines.at(-1).done, true)
-  equal(await s.ended, 0)
+  equal(await e.ended, 0)
 })
 
 await test('an API key guards everything but the root', async () => {
@@ -231,8 +234,8 @@ await test('an API key guards everything but the root', async () => {
 })
 
 await test('OLLAMA_MAX_QUEUE, OLLAMA_ORIGINS, OLLAMA_KEEP_ALIVE', async () => {
-  const k = await serve([tiny], { OLLAMA_MAX_QUEUE: '1', OLLAMA_ORIGINS: 'https://*.example.com', OLLAMA_KEEP_ALIVE: '2h' })
-  const all = [1, 2, 3, 4].map(() => post(k, '/api/generate', { model: 'tiny', prompt: 'x', stream: false, options: { num_predict: 600, temperature: 1 } }))
+  const k = await serve([endless], { OLLAMA_MAX_QUEUE: '1', OLLAMA_ORIGINS: 'https://*.example.com', OLLAMA_KEEP_ALIVE: '2h' })
+  const all = [1, 2, 3, 4].map(() => post(k, '/api/generate', { model: 'endless', prompt: 'x', stream: false, options: { num_predict: 3000, temperature: 0 } }))
   const answers = await Promise.all(all), busy = answers.filter(r => r.status === 503)
   check(busy.length >= 1 && answers.some(r => r.status === 200), `statuses ${answers.map(r => r.status)}`)
   equal(busy[0].json.error, 'server busy, please try again.  maximum pending requests exceeded')

@@ -99,7 +99,7 @@ static bool more_whole(void *ctx, struct strbuf *out) {
 static bool reply(struct answer *a) {
     if (a->r.stream) {
         if (!await_first(a)) return false;
-        a->sent_ns = clock_ns();
+        a->sent_ns = a->t0_ns; /* a head alone is no sign of life to every client */
         http_stream(a->x, a->form->stream_type, more_stream, free_answer, a);
         return true;
     }

@@ -17,6 +17,13 @@ await test('openai: chat, streamed and not', async () => {
   equal(parts.at(-1).usage, whole.usage)
 })
 
+await test('openai: by the variables that the server prints', async () => {
+  const [, name, value] = /(OPENAI_BASE_URL)=(\S+)/.exec(s.out)
+  process.env[name] = value
+  process.env.OPENAI_API_KEY = 'hy'
+  equal((await new OpenAI().models.retrieve('plain')).id, 'plain')
+})
+
 await test('openai: the stream helper', async () => {
   const runner = client.chat.completions.stream({ model: 'plain', messages: say('x') }), deltas = []
   runner.on('content', d => deltas.push(d))

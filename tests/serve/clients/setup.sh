@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 here=$PWD
 cd "${1:-.}"
 
-limit_s=400 # of the installation
+limit_s=200 # of an installation
 fail() { echo "$*" >&2; exit 1; }
 
 [ "$(uname -s) $(uname -m)" = "Linux x86_64" ] || fail "the clients are set up for Linux on x86-64 only"
