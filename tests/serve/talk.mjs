@@ -77,7 +77,7 @@ await test('thinking goes to its own field', async () => {
 
 await test('characters are whole in every chunk', async () => {
   const r = await stream(s, '/api/chat', { model: 'plain', messages: say('utf8') })
-  check(!r.text.includes('\ufffd') && r.lines.length > 5, 'no broken character')
+  check(!r.text.includes('\ufffd') && r.lines.length > 1, 'no broken character') // pieces are merged when the reader is slower
   equal(r.lines.map(l => l.message.content).join(''), scripts.utf8)
 })
 
