@@ -113,6 +113,7 @@ static void empty_slot(struct experts *x, struct expert_slot *s) {
     x->slot_of[s->key] = NO_SLOT;
     s->key = EXPERT_NO_KEY;
     s->state = EXPERT_EMPTY;
+    s->dropped = false;
 }
 
 /* Whether the read of a loading slot is over; it becomes ready, or empty when it failed. */
@@ -162,6 +163,7 @@ static bool may_go_at_last(void *ctx, uint32_t key) {
 static struct expert_slot *empty_one(struct experts *x, uint32_t cls) {
     for (uint32_t i = 0; i < x->n_slot; i++) {
         struct expert_slot *s = &x->slots[i];
+        if (s->cls == cls && s->dropped && readers_ended(x->o.readers, &s->job)) empty_slot(x, s);
         if (s->cls == cls && s->state == EXPERT_EMPTY && x->slabs[s->slab].host) return s;
     }
     return NULL;
@@ -249,11 +251,23 @@ static void count_wants(struct experts *x, const int32_t *ids, uint32_t n_id) {
     }
 }
 
+/* Guesses for this layer that were wrong: what they have not read yet would only delay what is needed. */
+static void drop_guesses(struct experts *x) {
+    for (uint32_t i = 0; i < x->n_slot; i++) {
+        struct expert_slot *s = &x->slots[i];
+        bool guess = s->state == EXPERT_LOADING && s->why == EXPERT_GUESS && !s->dropped && layer_of(x, s->key) == x->layer;
+        if (!guess || x->given[s->key % x->o.h->n_expert] == WANTED) continue;
+        readers_cancel(x->o.readers, &s->job);
+        s->dropped = true;
+    }
+}
+
 static void meet_want(struct experts *x, uint32_t key) {
     struct expert_slot *s = slot_of_key(x, key);
     struct err ignored;
     int rc = ERR_OK;
     if (s) settle(x, s, &ignored, &rc); /* a failed guess is asked for anew */
+    if (s && s->dropped) give_up(x, s); /* dropped for an earlier step */
     if (s && s->state == EXPERT_EMPTY) s = NULL;
     bool hit = s && s->state == EXPERT_READY;
     note(x, hit ? TRACE_HIT : TRACE_MISS, key, s ? s->why : EXPERT_DEMAND);
@@ -291,6 +305,7 @@ void experts_visit(struct experts *x, uint32_t layer, const int32_t *ids, uint32
     count_wants(x, ids, n_id);
     expert_policy_visit(x->policy[class_of(x, layer)], layer, x->want, x->count, x->n_want, n_tok);
     for (uint32_t i = 0; i < x->n_want; i++) meet_want(x, key_of(x, layer, x->want[i]));
+    drop_guesses(x);
     start_missing(x);
 }
 
@@ -386,14 +401,6 @@ uint32_t experts_ahead(struct experts *x, uint32_t layer, const uint16_t *expert
         note(x, TRACE_PREDICT, key, why);
     }
     return begun;
-}
-
-void experts_drop_ahead(struct experts *x, uint32_t layer) {
-    for (uint32_t i = 0; i < x->n_slot; i++) {
-        struct expert_slot *s = &x->slots[i];
-        if (s->state != EXPERT_LOADING || s->why != EXPERT_GUESS || layer_of(x, s->key) != layer) continue;
-        if (x->given[s->key % x->o.h->n_expert] != WANTED && !readers_began(x->o.readers, &s->job)) give_up(x, s);
-    }
 }
 
 uint64_t experts_address(const struct experts *x, uint32_t layer, uint32_t expert, uint32_t part) {

@@ -27,6 +27,7 @@ struct expert_slot {
     enum expert_why why;
     bool in_use;
     bool used;     /* since it was read */
+    bool dropped;  /* its read was cancelled and ends soon */
     uint8_t cls;
     uint32_t slab;
     uint64_t off;  /* in the slab */
@@ -106,9 +107,6 @@ void experts_end_step(struct experts *x);
 /* Reads ahead what may be needed: all of a layer (AHEAD), a guess (GUESS), or before the first step (WARM). As far as room for
  * it can be had without harm; returns how many reads began. */
 uint32_t experts_ahead(struct experts *x, uint32_t layer, const uint16_t *experts, uint32_t n, enum expert_why why);
-/* What was read ahead for this layer and is not wanted is given up while it waits in the queue. */
-void experts_drop_ahead(struct experts *x, uint32_t layer);
-
 /* An expert's part as the device sees it: for address tables. The expert must be given. */
 uint64_t experts_address(const struct experts *x, uint32_t layer, uint32_t expert, uint32_t part);
 

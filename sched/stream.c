@@ -206,7 +206,6 @@ static int run_experts(struct run *r, uint32_t chunk, uint32_t route, uint32_t s
     if (!rc) rc = finish(r, e);
     if (rc) return rc;
     experts_release(x); /* of the layer before */
-    experts_drop_ahead(x, o->layer);
     const int32_t *routed = exec_routed(&r->x, route);
     r->n_routed = r->x.n_row; /* fewer than the chunk's tokens in the last layer */
     uint32_t n_id = r->n_routed * o->route.n_used, n = 0;

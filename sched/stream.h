@@ -3,6 +3,8 @@
  * Owns the readers, the ring and the expert cache of an engine. A model that fits has none of this (struct stream is zero) and
  * takes exec_encode. */
 #pragma once
+#include <stdatomic.h>
+
 #include "runtime/pressure.h"
 #include "sched/ahead.h"
 #include "sched/exec.h"
@@ -31,7 +33,7 @@ struct stream {
     bool *in_group;              /* (n_expert) ...and which they are */
     uint16_t *routes;            /* (n_step, n_layer, n_used) of the step at hand; NULL: not asked for */
     uint64_t fence;              /* of the last list handed over */
-    uint64_t step;
+    atomic_ullong step;          /* readers put it into their events */
     struct { uint64_t wait_ns, compute_ns, step_ns; } stats;
 };
 

@@ -209,6 +209,22 @@ static void slow_disk(void **state) {
     }
 }
 
+/* Under observation; readers tell of their reads meanwhile. */
+static void traced(void **state) {
+    static const uint32_t models[] = {0, 1};
+    for (uint32_t i = 0; i < LEN(models); i++) {
+        struct hy_options o = options(model_of(models[i]));
+        struct trace t;
+        make_reference(o, o.model_path);
+        OK(trace_init(&t, 4096, &support_err));
+        o.n_ring_slot = o.n_expert_slot = 3;
+        o.trace = &t;
+        check(&o, 1);
+        assert_true(atomic_load(&t.n) > 100);
+        trace_deinit(&t);
+    }
+}
+
 /* The cache filled from earlier runs of the model, and from runs of nobody. */
 static void warm_start(void **state) {
     char dir[160];
@@ -243,10 +259,10 @@ static void failing_reads(void **state) {
         make_reference(o, o.model_path);
         o.n_ring_slot = o.n_expert_slot = 3;
         o.n_reader = 1 + i * 2;
-        fail_reads(o, 16);
+        fail_reads(o, 34);
         o.n_ring_slot = 6;
         o.n_expert_slot = 6;
-        fail_reads(o, 8);
+        fail_reads(o, 28);
     }
 }
 
@@ -481,7 +497,7 @@ int main(int argc, char **argv) {
     setenv("HY_CACHE_DIR", support_path("cache"), 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_architecture), cmocka_unit_test(every_budget), cmocka_unit_test(every_slot_count), cmocka_unit_test(other_files),
-        cmocka_unit_test(mapped), cmocka_unit_test(other_kernels), cmocka_unit_test(q8_keys), cmocka_unit_test(slow_disk),
+        cmocka_unit_test(mapped), cmocka_unit_test(other_kernels), cmocka_unit_test(q8_keys), cmocka_unit_test(slow_disk), cmocka_unit_test(traced),
         cmocka_unit_test(warm_start), cmocka_unit_test(failing_reads),
         cmocka_unit_test(changed_file), cmocka_unit_test(changed_meanwhile),
         cmocka_unit_test(random_budgets), cmocka_unit_test(smaller_keys), cmocka_unit_test(pressure), cmocka_unit_test(no_requests),

@@ -137,7 +137,7 @@ static void print_opts(const struct opt *opts, uint32_t n) {
     }
 }
 
-#define N_MODEL_OPTS 13
+#define N_MODEL_OPTS 14
 static void model_opts(struct model_options *m, struct opt out[N_MODEL_OPTS]) {
     const struct opt opts[N_MODEL_OPTS] = {
         {"--device", OPT_STR, &m->device, "auto|cpu|metal", "where to compute (auto)", 0, 0},
@@ -151,6 +151,7 @@ static void model_opts(struct model_options *m, struct opt out[N_MODEL_OPTS]) {
         {"--sidecar", OPT_STR, &m->sidecar, "FILE|off", "where hy optimize wrote the weights that stream (beside the model)", 0, 0},
         {"--readers", OPT_U32, &m->n_reader, "N", "threads that read weights that stream (4)", 1, 16},
         {"--ring", OPT_U32, &m->n_ring_slot, "N", "stream dense weights through at most N slots, also when they fit", 3, 4096},
+        {"--no-guesses", OPT_FLAG, &m->no_guesses, NULL, "read no expert before its router chose it", 0, 0},
         {"--slots", OPT_U32, &m->n_expert_slot, "N", "keep at most N experts in memory, also when more fit", 1, 1u << 20},
         {"--isa", OPT_STR, &m->isa, "NAME", "CPU kernels: scalar, avx2, avx512, neon, neon_i8mm (the best)", 0, 0},
     };
@@ -265,6 +266,7 @@ struct hy_options cli_hy_options(const char *path, const struct model_options *m
     o.kv = !m->kv ? HY_KV_AUTO : strcmp(m->kv, "q8_0") == 0 ? HY_KV_Q8_0 : HY_KV_F16;
     o.io = m->io && strcmp(m->io, "cached") == 0 ? HY_IO_CACHED : HY_IO_DIRECT;
     o.tier = m->ram_tier && strcmp(m->ram_tier, "mmap") == 0 ? HY_TIER_MMAP : HY_TIER_STREAM;
+    o.no_guesses = m->no_guesses;
     o.n_reader = m->n_reader;
     o.sidecar = m->sidecar;
     o.n_ring_slot = m->n_ring_slot;

@@ -47,6 +47,7 @@ struct command {
 struct model_options {
     const char *device, *kv, *isa, *io, *ram_tier, *sidecar;
     uint32_t n_thread, n_ctx, n_reader, n_ring_slot, n_expert_slot;
+    bool no_guesses;
     struct budget_request memory; /* --memory and --simulate-memory */
 };
 
