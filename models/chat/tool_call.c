@@ -361,8 +361,9 @@ static enum tool_verdict read_kimi(struct tool_parse *p, const char *t, size_t n
     const char *name = t + strlen(begin);
     trim(&name, &n_name);
     if (n_name > 10 && !memcmp(name, "functions.", 10)) name += 10, n_name -= 10;
-    const char *colon = memrchr(name, ':', n_name);
-    if (colon) n_name = (size_t)(colon - name);
+    size_t colon = n_name; /* the last one */
+    while (colon > 0 && name[colon - 1] != ':') colon--;
+    if (colon) n_name = colon - 1;
     return read_arguments(p, name, n_name, t, sep_at + strlen(sep), n, tails, final, used);
 }
 

@@ -6,4 +6,6 @@
 #define PRId64 "lld"
 #define PRIu64 "llu"
 #define PRIx64 "llx"
+#define PRIX64 "llX"
+#define PRIo64 "llo"
 #define SCNu64 "llu"
