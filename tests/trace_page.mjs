@@ -58,6 +58,8 @@ const LANES = [
   [/^reader/, ['demand', 'schedule'], 100],
 ];
 if (kind === 'experts') LANES.push([/^expert hits$/, ['hit'], 5], [/^misses$/, ['stall'], 5]);
+// In one step of a mixture model all experts may be there already.
+const STEP = kind === 'experts' ? LANES.filter(([, colors]) => !colors.includes('stall') && !colors.includes('demand')) : LANES;
 const LAYERS = [
   [/^steps$/, ['other', 'between'], 400],
   [/^layer/, ['compute', 'compute-2'], 200],
@@ -107,7 +109,7 @@ await check('the next step by key, its lanes filled', async () => {
   const before = await span();
   await browser.key('n');
   await browser.key('n');
-  return (await span()) < before / 2 ? missing(LANES, 'step') : 'no zoom';
+  return (await span()) < before / 2 ? missing(STEP, 'step') : 'no zoom';
 });
 await check('the wheel zooms about the pointer', async () => {
   await browser.key('0');
@@ -153,7 +155,7 @@ await check('the dark page, one step', async () => {
   return (await span()) > 0.9 * (await browser.evaluate('END'))
     ? 'not zoomed'
     : dark === 'rgb(20, 23, 26)'
-      ? missing(LANES, 'dark')
+      ? missing(STEP, 'dark')
       : `background ${dark}`;
 });
 await check('nothing was thrown or asked for', async () => browser.problems.join('; '));
