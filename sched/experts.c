@@ -120,8 +120,12 @@ static void empty_slot(struct experts *x, struct expert_slot *s) {
 static bool settle(struct experts *x, struct expert_slot *s, struct err *e, int *rc) {
     if (s->state != EXPERT_LOADING || !readers_ended(x->o.readers, &s->job)) return false;
     *rc = readers_wait(x->o.readers, &s->job, s->job.n_part, e);
-    if (*rc) empty_slot(x, s);
-    else s->state = EXPERT_READY;
+    if (*rc) {
+        empty_slot(x, s);
+    } else {
+        s->state = EXPERT_READY;
+        s->dropped = false; /* all was read before it could be cancelled */
+    }
     return true;
 }
 
@@ -163,7 +167,8 @@ static bool may_go_at_last(void *ctx, uint32_t key) {
 static struct expert_slot *empty_one(struct experts *x, uint32_t cls) {
     for (uint32_t i = 0; i < x->n_slot; i++) {
         struct expert_slot *s = &x->slots[i];
-        if (s->cls == cls && s->dropped && readers_ended(x->o.readers, &s->job)) empty_slot(x, s);
+        int ignored;
+        if (s->cls == cls && s->dropped) settle(x, s, NULL, &ignored);
         if (s->cls == cls && s->state == EXPERT_EMPTY && x->slabs[s->slab].host) return s;
     }
     return NULL;
