@@ -63,7 +63,7 @@ bool tool_call_add(struct tool_parse *p, const char *name, size_t n_name, json_t
     }
     struct tool_call *call = realloc(p->call, (p->n_new + 1) * sizeof *call);
     if (call) p->call = call;
-    char *copy = strndup(name, n_name);
+    char *copy = tool_copy(name, n_name);
     if (!call || !copy || !json_is_object(arguments) || !offered(p, name, n_name)) {
         free(copy);
         json_decref(arguments);

@@ -2,6 +2,8 @@
  * finds. */
 #pragma once
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "models/chat/tool_parse.h"
 
@@ -63,3 +65,12 @@ const char *const *tool_form_begins(enum tool_form form);
 const char *const *tool_form_silent(enum tool_form form);
 /* Further markers, inside calls. */
 const char *const *tool_form_inner(enum tool_form form);
+
+/* A NUL-terminated copy of n bytes that need no end of their own; the caller frees. NULL: no memory. */
+static inline char *tool_copy(const char *s, size_t n) {
+    char *p = malloc(n + 1);
+    if (!p) return NULL;
+    memcpy(p, s, n);
+    p[n] = 0;
+    return p;
+}

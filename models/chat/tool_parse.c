@@ -228,7 +228,7 @@ static void read_header(struct tool_parse *p, const char *t, size_t n) {
     const char *channel = NULL, *to = NULL;
     size_t n_channel = header_word(t, n, "<|channel|>", &channel), n_to = header_word(t, n, "to=", &to);
     free(p->recipient);
-    p->recipient = n_to ? strndup(to, n_to) : NULL;
+    p->recipient = n_to ? tool_copy(to, n_to) : NULL;
     p->message = n_channel == 8 && !memcmp(channel, "analysis", 8) && !n_to ? TOOL_THINKING : TOOL_CONTENT;
 }
 
