@@ -160,10 +160,9 @@ static void learn(struct hy_engine *en, const struct exec *x, uint32_t route, co
     struct ahead *a = &en->stream.ahead;
     const struct op *o = &en->p.ops[route];
     uint32_t n_used = o->route.n_used;
-    bool all = en->p.acts[o->out].rows == ROWS_TOK, first = writer_of(&en->p, o->out, route) == NONE;
-    const int32_t *out_rows = (const int32_t *)ref_host(en->in.out_rows) + x->first_out;
+    bool first = writer_of(&en->p, o->out, route) == NONE;
     for (uint32_t i = 0; i < n_row; i++) {
-        uint16_t *before = a->before + (uint64_t)(x->first_tok + (all ? i : (uint32_t)out_rows[i])) * n_used, now[256];
+        uint16_t *before = a->before + (uint64_t)exec_token(x, route, i) * n_used, now[256];
         for (uint32_t k = 0; k < n_used && k < 256; k++) now[k] = (uint16_t)routed[i * n_used + k];
         popularity_add(&a->popularity, o->layer, now, n_used, before, first ? 0 : n_used);
         memcpy(before, now, n_used * sizeof *now);

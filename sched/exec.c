@@ -16,7 +16,6 @@
 #include "kernels/topk.h"
 #include "sched/engine.h"
 
-#define FLUSH_LAYERS 4
 
 /* Activations that live through a step begin at the chunk's rows; the others are used by one chunk after the other. */
 struct ref exec_act(const struct exec *x, act a) {
@@ -186,6 +185,12 @@ void exec_chunk(struct exec *x, const struct step_shape *s, uint32_t chunk) {
     x->first_out = chunk ? s->out_end[chunk - 1] : 0;
     x->n_out = s->out_end[chunk] - x->first_out;
     x->n_pos = s->n_pos[chunk];
+}
+
+uint32_t exec_token(const struct exec *x, uint32_t op, uint32_t row) {
+    const int32_t *out_rows = (const int32_t *)ref_host(x->en->in.out_rows) + x->first_out;
+    bool all = x->en->p.acts[x->en->p.ops[op].out].rows == ROWS_TOK;
+    return x->first_tok + (all ? row : (uint32_t)out_rows[row]);
 }
 
 const int32_t *exec_routed(const struct exec *x, uint32_t route_op) { return ref_host(exec_act(x, x->en->p.ops[route_op].out)); }

@@ -5,6 +5,8 @@
 #pragma once
 #include "sched/plan.h"
 
+#define FLUSH_LAYERS 4 /* the device begins on so many while the rest is encoded */
+
 struct hy_engine;
 struct cmd;
 
@@ -44,5 +46,7 @@ int exec_best(struct hy_engine *en, struct cmd *c, const struct step_shape *s, s
 /* The whole step as one list. */
 int exec_encode(struct hy_engine *en, struct cmd *c, const struct step_shape *s, struct err *e);
 
+/* The step's token of row i of op's output: in the last layer rows are those whose logits are asked for. */
+uint32_t exec_token(const struct exec *x, uint32_t op, uint32_t row);
 /* The ids that the router wrote for the chunk: (n_tok, n_used), readable once the device is done. */
 const int32_t *exec_routed(const struct exec *x, uint32_t route_op);

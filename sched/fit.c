@@ -8,8 +8,6 @@
 struct fitter {
     const struct fit_request *r;
     struct fit *f;
-    struct arena *a;
-    uint64_t left;         /* bytes not given away yet */
     uint32_t *dense;       /* (f->n_dense) tensors of dense FFNs in order of use */
     uint64_t dense_bytes, dense_most;
 };
@@ -195,7 +193,7 @@ static int fit_less(struct fitter *x, struct err *e) {
 
 int fit_make(const struct fit_request *r, struct arena *a, struct fit *f, struct err *e) {
     *f = (struct fit){.where = arena_array(a, r->g->n_tensor, 1), .layer_class = arena_array(a, r->h->n_layer, 1)};
-    struct fitter x = {.r = r, .f = f, .a = a};
+    struct fitter x = {.r = r, .f = f};
     uint32_t n = r->h->n_layer * TENSORS_PER_LAYER;
     x.dense = arena_array(a, n, sizeof *x.dense);
     f->ring_tensor = arena_array(a, n, sizeof *f->ring_tensor);

@@ -8,7 +8,7 @@
  * Or, asked for (mapped): what does not fit stays in the file, mapped, and the page cache decides. */
 #pragma once
 #include "io/file.h"
-#include "models/program.h"
+#include "models/weights.h"
 
 #define FIT_MAX_CLASS 8u
 #define FIT_NO_CLASS UINT8_MAX
@@ -27,7 +27,6 @@ struct fit_request {
     const struct gguf *g;
     const struct hparams *h;
     const struct weights *w;
-    const struct program *p;
     uint64_t bytes;        /* for weights in all their places */
     uint64_t whole_bytes;  /* what they take when all are resident */
     bool mapped;           /* overflow stays in the file */

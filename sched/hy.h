@@ -80,7 +80,7 @@ struct hy_info { /* strings live as long as the engine */
     const char *arch, *name, *device;
     uint32_t n_vocab, n_ctx, n_ctx_train, n_layer, n_embd, n_expert, n_expert_used, n_batch, n_logits, n_seq, n_kv_block;
     uint64_t n_param;
-    uint64_t weights_bytes, kv_bytes, work_bytes; /* the memory plan: weights, keys and values, all else */
+    uint64_t weights_bytes, kv_bytes, work_bytes; /* the memory plan: weights and the slots they stream through, keys and values, all else */
     uint64_t step_weights_bytes; /* weight bytes that one decoded token reads (its experts only) */
     double load_s;
     const char *sidecar;         /* the file that streamed weights are read from; NULL: the model */

@@ -14,18 +14,11 @@
 #define CARRIED_MOST ((uint64_t)256 << 20) /* activations of a long prompt that go from layer to layer, */
 #define CARRIED_SHARE 32                   /* and at most this part of the budget */
 
-static uint64_t gpu_hint(const struct hy_engine *en) {
-    if (device_kind(en->dev) != DEVICE_METAL) return 0;
-    struct metal_info i;
-    metal_get_info(en->dev, &i);
-    return i.working_set_bytes;
-}
-
-static uint64_t buffer_most(const struct hy_engine *en) {
-    if (device_kind(en->dev) != DEVICE_METAL) return 0;
-    struct metal_info i;
-    metal_get_info(en->dev, &i);
-    return i.max_buffer_bytes;
+/* What the GPU says of itself; all 0 on the CPU. */
+static struct metal_info gpu_info(const struct hy_engine *en) {
+    struct metal_info i = {0};
+    if (device_kind(en->dev) == DEVICE_METAL) metal_get_info(en->dev, &i);
+    return i;
 }
 
 static uint64_t head_bytes(const struct model_file *mf) {
@@ -53,7 +46,7 @@ static uint64_t left_for_weights(const struct hy_engine *en) {
 }
 
 static struct fit_request fit_request_of(const struct hy_engine *en, const struct hy_options *opt) {
-    return (struct fit_request){.g = &en->mf->gguf, .h = &en->h, .w = &en->w, .p = &en->p, .bytes = left_for_weights(en), .whole_bytes = en->place.size_bytes,
+    return (struct fit_request){.g = &en->mf->gguf, .h = &en->h, .w = &en->w, .bytes = left_for_weights(en), .whole_bytes = en->place.size_bytes,
                                 .mapped = opt->tier == HY_TIER_MMAP, .n_ring_slot = opt->n_ring_slot, .n_expert_slot = opt->n_expert_slot};
 }
 
@@ -84,12 +77,12 @@ static int refuse(const struct hy_engine *en, const struct hy_options *opt, stru
 
 int memory_plan(struct hy_engine *en, const struct hy_options *opt, struct err *e) {
     struct budget_request b = opt->memory;
-    b.gpu_hint_bytes = gpu_hint(en);
+    b.gpu_hint_bytes = gpu_info(en).working_set_bytes;
     int rc = budget_make(&b, &en->budget, e);
     struct plan_request r = plan_request_of(en, opt);
     en->fit.where = arena_array(&en->arena, en->mf->gguf.n_tensor, 1); /* zeroed: all resident */
     if (!rc && !en->fit.where) rc = err_set(e, ERR_NOMEM, "no memory to place the weights");
-    if (!rc) rc = place_make(&en->mf->gguf, en->mf->files, &en->fit, buffer_most(en), &en->arena, &en->place, e);
+    if (!rc) rc = place_make(&en->mf->gguf, en->mf->files, &en->fit, gpu_info(en).max_buffer_bytes, &en->arena, &en->place, e);
     if (!rc) rc = transformer_record(&en->h, &en->w, r.n_ctx, en->dev, &en->arena, &en->p, e);
     if (rc) return rc;
     rc = attempt(en, opt, &r, e);
@@ -101,7 +94,7 @@ int memory_plan(struct hy_engine *en, const struct hy_options *opt, struct err *
         rc = attempt(en, opt, &r, e);
     }
     if (rc == ERR_NOMEM) return refuse(en, opt, e);
-    return rc ? rc : place_make(&en->mf->gguf, en->mf->files, &en->fit, buffer_most(en), &en->arena, &en->place, e);
+    return rc ? rc : place_make(&en->mf->gguf, en->mf->files, &en->fit, gpu_info(en).max_buffer_bytes, &en->arena, &en->place, e);
 }
 
 const char *hy_mode_name(enum hy_mode m) {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "runtime/bytes.h"
 #include "sched/cache_dir.h"
 
 #define VERSION 1u
@@ -88,16 +89,6 @@ uint32_t popularity_order(const struct popularity *p, uint32_t *keys) {
 
 /* The file */
 
-static void store(unsigned char **p, uint64_t v, int n_byte) {
-    for (int i = 0; i < n_byte; i++) *(*p)++ = (unsigned char)(v >> 8 * i);
-}
-
-static uint64_t load(const unsigned char **p, int n_byte) {
-    uint64_t v = 0;
-    for (int i = 0; i < n_byte; i++) v |= (uint64_t)*(*p)++ << 8 * i;
-    return v;
-}
-
 static size_t file_bytes(const struct popularity *p) {
     return HEAD_BYTES + 4 * n_key(p) + (p->within ? 2 * pair_bytes(p) : 0) + HASH_BYTES;
 }
@@ -108,19 +99,19 @@ int popularity_pack(const struct popularity *p, uint64_t model_hash, unsigned ch
     if (!to) return err_set(e, ERR_NOMEM, "no memory to save the experts' statistics");
     memcpy(to, magic, sizeof magic);
     to += sizeof magic;
-    store(&to, VERSION, 4);
-    store(&to, p->n_layer, 4);
-    store(&to, p->n_expert, 4);
-    store(&to, p->within != NULL, 4);
-    store(&to, model_hash, 8);
-    store(&to, p->n_tok, 8);
-    for (size_t k = 0; k < n_key(p); k++) store(&to, p->count[k], 4);
+    bytes_store(&to, VERSION, 4);
+    bytes_store(&to, p->n_layer, 4);
+    bytes_store(&to, p->n_expert, 4);
+    bytes_store(&to, p->within != NULL, 4);
+    bytes_store(&to, model_hash, 8);
+    bytes_store(&to, p->n_tok, 8);
+    for (size_t k = 0; k < n_key(p); k++) bytes_store(&to, p->count[k], 4);
     if (p->within) {
         memcpy(to, p->within, pair_bytes(p));
         memcpy(to + pair_bytes(p), p->across, pair_bytes(p));
         to += 2 * pair_bytes(p);
     }
-    store(&to, XXH3_64bits(*bytes, *n - HASH_BYTES), HASH_BYTES);
+    bytes_store(&to, XXH3_64bits(*bytes, *n - HASH_BYTES), HASH_BYTES);
     return ERR_OK;
 }
 
@@ -128,17 +119,17 @@ static int check(const struct popularity *p, uint64_t model_hash, const unsigned
     if (n < HEAD_BYTES + HASH_BYTES || memcmp(bytes, magic, sizeof magic) != 0)
         return err_set(e, ERR_FORMAT, "it is not a file of experts' statistics");
     const unsigned char *at = bytes + sizeof magic, *hash = bytes + n - HASH_BYTES;
-    if (load(&at, 4) != VERSION) return err_set(e, ERR_UNSUPPORTED, "it is of another version of hy");
-    if (load(&hash, HASH_BYTES) != XXH3_64bits(bytes, n - HASH_BYTES)) return err_set(e, ERR_FORMAT, "it is damaged");
-    bool same = load(&at, 4) == p->n_layer;
-    same &= load(&at, 4) == p->n_expert;
-    same &= load(&at, 4) == (p->within != NULL);
-    same &= load(&at, 8) == model_hash;
+    if (bytes_load(&at, 4) != VERSION) return err_set(e, ERR_UNSUPPORTED, "it is of another version of hy");
+    if (bytes_load(&hash, HASH_BYTES) != XXH3_64bits(bytes, n - HASH_BYTES)) return err_set(e, ERR_FORMAT, "it is damaged");
+    bool same = bytes_load(&at, 4) == p->n_layer;
+    same &= bytes_load(&at, 4) == p->n_expert;
+    same &= bytes_load(&at, 4) == (p->within != NULL);
+    same &= bytes_load(&at, 8) == model_hash;
     if (!same || n != file_bytes(p)) return err_set(e, ERR_FORMAT, "it is of another model");
     const unsigned char *counts = bytes + HEAD_BYTES;
-    uint64_t n_tok = load(&at, 8);
+    uint64_t n_tok = bytes_load(&at, 8);
     bool possible = n_tok < 2 * POPULARITY_TOK;
-    for (size_t k = 0; k < n_key(p); k++) possible &= load(&counts, 4) <= n_tok;
+    for (size_t k = 0; k < n_key(p); k++) possible &= bytes_load(&counts, 4) <= n_tok;
     return possible ? ERR_OK : err_set(e, ERR_FORMAT, "it counts more than there can be");
 }
 
@@ -146,9 +137,9 @@ int popularity_unpack(struct popularity *p, uint64_t model_hash, const unsigned 
     int rc = check(p, model_hash, bytes, n, e);
     if (rc) return rc;
     const unsigned char *at = bytes + HEAD_BYTES - 8;
-    p->n_tok = load(&at, 8);
+    p->n_tok = bytes_load(&at, 8);
     p->n_new_tok = 0;
-    for (size_t k = 0; k < n_key(p); k++) p->count[k] = (uint32_t)load(&at, 4);
+    for (size_t k = 0; k < n_key(p); k++) p->count[k] = (uint32_t)bytes_load(&at, 4);
     if (p->within) {
         memcpy(p->within, at, pair_bytes(p));
         memcpy(p->across, at + pair_bytes(p), pair_bytes(p));

@@ -6,7 +6,7 @@
 
 int ring_init(struct ring *r, struct device *dev, struct readers *readers, const struct source *units, uint32_t n_unit, uint32_t n_slot,
               uint64_t slot_bytes, uint32_t tag, struct err *e) {
-    *r = (struct ring){.dev = dev, .readers = readers, .units = units, .n_unit = n_unit, .slot_bytes = slot_bytes, .tag = tag};
+    *r = (struct ring){.dev = dev, .readers = readers, .units = units, .n_unit = n_unit, .tag = tag};
     r->slots = calloc(n_slot, sizeof *r->slots);
     if (!r->slots) return err_set(e, ERR_NOMEM, "no memory for %u slots", n_slot);
     for (; r->n_slot < n_slot; r->n_slot++) {

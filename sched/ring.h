@@ -30,7 +30,6 @@ struct ring {
     struct readers *readers;
     const struct source *units; /* (n_unit) in order of use; the caller's */
     uint32_t n_unit, n_slot;
-    uint64_t slot_bytes;
     uint32_t tag;               /* reads of unit i are tagged tag + i */
     struct ring_slot *slots;
     uint64_t released, acquired, submitted; /* uses */

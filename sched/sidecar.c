@@ -6,6 +6,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "runtime/bytes.h"
 #define VERSION 1u
 #define SAMPLE_BYTES 4096u
 
@@ -152,16 +153,6 @@ int sidecar_sample(const struct model_file *mf, const struct sidecar_layout *l, 
 
 /* Head and table */
 
-static void store(unsigned char **p, uint64_t v, int n_byte) {
-    for (int i = 0; i < n_byte; i++) *(*p)++ = (unsigned char)(v >> 8 * i);
-}
-
-static uint64_t load(const unsigned char **p, int n_byte) {
-    uint64_t v = 0;
-    for (int i = 0; i < n_byte; i++) v |= (uint64_t)*(*p)++ << 8 * i;
-    return v;
-}
-
 /* Of the hashes as the file has them, little-endian. */
 static uint64_t hash_table(const uint64_t *hashes, uint64_t n) { return XXH3_64bits(hashes, n * sizeof *hashes); }
 
@@ -171,16 +162,16 @@ void sidecar_pack(const struct sidecar_layout *l, const struct sidecar_head *hea
     memset(out, 0, SIDECAR_HEAD_BYTES);
     memcpy(to, magic, sizeof magic);
     to += sizeof magic;
-    store(&to, VERSION, 4);
-    store(&to, l->n_record, 4);
-    store(&to, l->model_hash, 8);
-    store(&to, l->layout_hash, 8);
-    store(&to, head->sample_hash, 8);
-    store(&to, l->file_bytes, 8);
-    store(&to, head->n_done, 8);
-    store(&to, hash_table(hashes, sidecar_hashes_done(l, head->n_done)), 8);
+    bytes_store(&to, VERSION, 4);
+    bytes_store(&to, l->n_record, 4);
+    bytes_store(&to, l->model_hash, 8);
+    bytes_store(&to, l->layout_hash, 8);
+    bytes_store(&to, head->sample_hash, 8);
+    bytes_store(&to, l->file_bytes, 8);
+    bytes_store(&to, head->n_done, 8);
+    bytes_store(&to, hash_table(hashes, sidecar_hashes_done(l, head->n_done)), 8);
     to = out + SIDECAR_HEAD_BYTES - 8;
-    store(&to, XXH3_64bits(out, SIDECAR_HEAD_BYTES - 8), 8);
+    bytes_store(&to, XXH3_64bits(out, SIDECAR_HEAD_BYTES - 8), 8);
 }
 
 int sidecar_parse(const struct sidecar_layout *l, const unsigned char *bytes, uint64_t n, uint64_t *hashes,
@@ -190,21 +181,21 @@ int sidecar_parse(const struct sidecar_layout *l, const unsigned char *bytes, ui
         return err_set(e, ERR_FORMAT, "it is no sidecar of hy");
     if (n < SIDECAR_HEAD_BYTES) return err_set(e, ERR_SHORT, "its head is cut off");
     const unsigned char *at = bytes + sizeof magic, *end = bytes + SIDECAR_HEAD_BYTES - 8;
-    if (load(&at, 4) != VERSION) return err_set(e, ERR_UNSUPPORTED, "it is of another version of hy");
-    if (load(&end, 8) != XXH3_64bits(bytes, SIDECAR_HEAD_BYTES - 8))
+    if (bytes_load(&at, 4) != VERSION) return err_set(e, ERR_UNSUPPORTED, "it is of another version of hy");
+    if (bytes_load(&end, 8) != XXH3_64bits(bytes, SIDECAR_HEAD_BYTES - 8))
         return err_set(e, ERR_SHORT, "its head is damaged");
-    uint64_t n_record = load(&at, 4);
-    if (load(&at, 8) != l->model_hash) return err_set(e, ERR_UNSUPPORTED, "it was made from another model");
-    bool same = load(&at, 8) == l->layout_hash && n_record == l->n_record;
-    head->sample_hash = load(&at, 8);
-    same &= load(&at, 8) == l->file_bytes;
-    uint64_t n_done = load(&at, 8);
+    uint64_t n_record = bytes_load(&at, 4);
+    if (bytes_load(&at, 8) != l->model_hash) return err_set(e, ERR_UNSUPPORTED, "it was made from another model");
+    bool same = bytes_load(&at, 8) == l->layout_hash && n_record == l->n_record;
+    head->sample_hash = bytes_load(&at, 8);
+    same &= bytes_load(&at, 8) == l->file_bytes;
+    uint64_t n_done = bytes_load(&at, 8);
     if (!same || n_done > l->n_record)
         return err_set(e, ERR_UNSUPPORTED, "it was made from a model of other sizes or types");
-    uint64_t n_hash = sidecar_hashes_done(l, (uint32_t)n_done), table = load(&at, 8);
+    uint64_t n_hash = sidecar_hashes_done(l, (uint32_t)n_done), table = bytes_load(&at, 8);
     if (n < SIDECAR_HEAD_BYTES + 8 * n_hash) return err_set(e, ERR_SHORT, "its table is cut off");
     at = bytes + SIDECAR_HEAD_BYTES;
-    for (uint64_t i = 0; i < n_hash; i++) hashes[i] = load(&at, 8);
+    for (uint64_t i = 0; i < n_hash; i++) hashes[i] = bytes_load(&at, 8);
     if (hash_table(hashes, n_hash) != table) return err_set(e, ERR_SHORT, "its table is damaged");
     head->n_done = (uint32_t)n_done;
     return ERR_OK;

@@ -8,7 +8,6 @@
 #include "sched/routes.h"
 
 #define RING_TAG 0x80000000u /* marks reads of the ring; the others' tags are keys of experts */
-#define FLUSH_LAYERS 4
 #define SHRINK_EVERY_NS 1000000000ull
 #define GROW_AFTER_NS 15000000000ull /* of quiet; the averages of PSI are over 10 s */
 #define GROW_EVERY_NS 2000000000ull
@@ -182,16 +181,15 @@ static void read_next_layer(struct run *r, uint32_t layer, uint32_t n_id) {
     experts_ahead(&r->st->experts, next, r->st->group, en->h.n_expert, EXPERT_AHEAD);
 }
 
-/* Remembers what the router chose, for --routes. In the last layer only rows whose logits are asked for are routed. */
+/* Remembers what the router chose, for --routes. */
 static int note_routes(struct run *r, const struct op *o, uint32_t route, struct err *e) {
     const struct hy_engine *en = r->en;
     int rc = finish(r, e);
     if (rc) return rc;
-    const int32_t *routed = exec_routed(&r->x, route), *row = (const int32_t *)ref_host(en->in.out_rows) + r->x.first_out;
+    const int32_t *routed = exec_routed(&r->x, route);
     uint32_t n_used = o->route.n_used;
-    bool all = en->p.acts[o->out].rows == ROWS_TOK;
     for (uint32_t i = 0; i < r->x.n_row; i++) {
-        uint64_t tok = r->x.first_tok + (all ? i : (uint32_t)row[i]);
+        uint64_t tok = exec_token(&r->x, route, i);
         for (uint32_t k = 0; k < n_used; k++)
             r->st->routes[(tok * en->h.n_layer + o->layer) * n_used + k] = (uint16_t)routed[i * n_used + k];
     }
