@@ -64,6 +64,7 @@ static void find_next_routes(struct hy_engine *en) {
         a->next_route[en->p.ops[i].layer] = next;
         next = i;
     }
+    a->first_route = next;
 }
 
 int ahead_open(struct hy_engine *en, bool guesses, struct err *e) {
@@ -160,12 +161,11 @@ static void learn(struct hy_engine *en, const struct exec *x, uint32_t route, co
     struct ahead *a = &en->stream.ahead;
     const struct op *o = &en->p.ops[route];
     uint32_t n_used = o->route.n_used;
-    bool first = writer_of(&en->p, o->out, route) == NONE;
     for (uint32_t i = 0; i < n_row; i++) {
-        uint16_t *before = a->before + (uint64_t)exec_token(x, route, i) * n_used, now[256];
-        for (uint32_t k = 0; k < n_used && k < 256; k++) now[k] = (uint16_t)routed[i * n_used + k];
-        popularity_add(&a->popularity, o->layer, now, n_used, before, first ? 0 : n_used);
-        memcpy(before, now, n_used * sizeof *now);
+        uint16_t *before = a->before + (uint64_t)exec_token(x, route, i) * n_used;
+        for (uint32_t k = 0; k < n_used; k++) a->ids[k] = (uint16_t)routed[i * n_used + k];
+        popularity_add(&a->popularity, o->layer, a->ids, n_used, before, route == a->first_route ? 0 : n_used);
+        memcpy(before, a->ids, n_used * sizeof *before);
     }
 }
 

@@ -19,6 +19,7 @@ struct ahead {
     struct popularity popularity;
     struct predict *predict;
     uint64_t model_hash;
+    uint32_t first_route;  /* op of the first expert layer's router */
     uint32_t *next_route;  /* (n_layer) op of the next expert layer's router; UINT32_MAX: none */
     struct buf room;       /* of the early router */
     uint16_t *before;      /* (n_step, n_used) what the expert layer before chose */
