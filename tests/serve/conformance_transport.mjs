@@ -201,12 +201,10 @@ await test('1.7 a client that goes ends its work: streamed, whole, prompt, queue
 })
 
 await test('1.8 the queue: in order, bounded; what generates nothing does not wait', async () => {
-  const a = await busy(s), order = []
-  const ask = name => post(s, '/api/generate', { model: 'on', prompt: name, stream: false, options: { num_predict: 20, temperature: 1 } }).then(() => order.push(name))
-  const all = []
-  for (const [i, name] of ['b', 'c', 'd'].entries()) {
-    all.push(ask(name))
-    await until('it waits', 3000, async () => await count(s, 'waiting') === i + 1)
+  const a = await busy(s), all = []
+  for (let i = 1; i <= 3; i++) {
+    all.push(await sent(s, '/api/generate', { model: 'on', prompt: 'x', options: endless }))
+    await until('it waits', 3000, async () => await count(s, 'waiting') === i)
   }
   for (const path of ['/', '/api/version', '/api/tags', '/api/ps', '/v1/models', '/v1/models/tiny', '/api/show']) {
     const t0 = Date.now()
@@ -214,9 +212,15 @@ await test('1.8 the queue: in order, bounded; what generates nothing does not wa
     check(Date.now() - t0 < 1000, `${path} took ${Date.now() - t0} ms`)
   }
   equal(await count(s, 'running'), 1, 'at a time')
-  a.socket.destroy()
-  await Promise.all(all)
-  equal(order, ['b', 'c', 'd'])
+  let before = a
+  const speaks = c => c.text.includes('"response"')
+  for (const [i, c] of all.entries()) {
+    before.socket.destroy()
+    await until(`number ${i + 1} of the queue has its turn`, 10000, () => speaks(c))
+    equal(all.map(speaks), all.map((_, k) => k <= i), 'one after the other')
+    before = c
+  }
+  before.socket.destroy()
   const t = await serve([goesOn], { OLLAMA_MAX_QUEUE: '1' })
   const first = await busy(t), second = await sent(t, '/api/generate', { model: 'on', prompt: 'x', options: endless })
   await until('one waits', 3000, async () => await count(t, 'waiting') === 1)
