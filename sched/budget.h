@@ -29,7 +29,7 @@ struct budget {
     uint64_t bytes;         /* 0: nobody knows (no limit was asked for and the system does not say) */
     uint64_t machine_bytes; /* RAM, or the cgroup's limit */
     uint64_t reserve_bytes; /* left to the system */
-    char from[64];          /* begins "... %.2f GB": "this machine has", "--memory allows" */
+    char from[64];          /* begins "... 20.00 GB": "this machine has", "--memory allows" */
     char help[192];         /* what would raise it, for the end of a sentence: "close other programs" */
 };
 

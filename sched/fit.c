@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "runtime/size_text.h"
+
 #define RING_LAYERS 2       /* slots for this many layers' tensors: one computes while the next loads */
 #define TENSORS_PER_LAYER 3 /* gate, up, down */
 
@@ -173,7 +175,7 @@ static int fit_less(struct fitter *x, struct err *e) {
     uint64_t ring_min = f->ring_slot_min * slot_bytes(x->dense_most);
     if (ring_min > x->dense_bytes) ring_min = x->dense_bytes + f->n_dense * 2 * FIT_PAGE;
     f->min_bytes = f->resident_bytes + (x->r->mapped ? 0 : ring_min + pool_min(x));
-    if (x->r->bytes < f->min_bytes) return err_set(e, ERR_NOMEM, "%.2f GB are too few for the weights", (double)x->r->bytes / 1e9);
+    if (x->r->bytes < f->min_bytes) return err_set(e, ERR_NOMEM, "%s are too few for the weights", size_there(x->r->bytes).s);
     uint64_t left = x->r->bytes - f->resident_bytes;
     if (x->r->mapped) {
         map_overflow(x, left);

@@ -5,6 +5,7 @@
 #include "models/transformer.h"
 #include "runtime/cpu.h"
 #include "runtime/metal.h"
+#include "runtime/size_text.h"
 #include "sched/profile.h"
 
 #define DEFAULT_CTX 4096u
@@ -67,10 +68,10 @@ static int refuse(const struct hy_engine *en, const struct hy_options *opt, stru
     const struct plan *pl = &en->plan;
     uint64_t need = en->fit.min_bytes + pl->kv_bytes + pl->work_bytes;
     return err_set(e, ERR_NOMEM,
-                   "the model needs at least %.2f GB (weights that must stay %.2f, KV cache for %llu tokens %.2f, work space %.2f), but %s "
-                   "%.2f GB; %s, or use a smaller model or quantization%s",
-                   (double)need / 1e9, (double)en->fit.min_bytes / 1e9, (unsigned long long)pl->n_ctx * pl->n_seq, (double)pl->kv_bytes / 1e9,
-                   (double)pl->work_bytes / 1e9, en->budget.from, (double)en->budget.bytes / 1e9, en->budget.help,
+                   "the model needs at least %s (weights that must stay %s, KV cache for %llu tokens %s, work space %s), but %s "
+                   "%s; %s, or use a smaller model or quantization%s",
+                   size_needed(need).s, size_text(en->fit.min_bytes).s, (unsigned long long)pl->n_ctx * pl->n_seq, size_text(pl->kv_bytes).s,
+                   size_text(pl->work_bytes).s, en->budget.from, size_there(en->budget.bytes).s, en->budget.help,
                    pl->kv_bytes > pl->work_bytes ? (opt->kv == HY_KV_F16 ? ", a shorter context (-c) or --kv q8_0" : ", a shorter context (-c)")
                                                  : "");
 }

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "runtime/size_text.h"
+
 #define MERGE_GAP_BYTES ((uint64_t)2 * FIT_PAGE) /* padding between neighbours is read along; more than a range of its own costs is not */
 
 static int by_file_offset(const void *a, const void *b) {
@@ -20,13 +22,13 @@ static int begin_range(struct place *p, const struct file *file, const struct gg
     uint64_t *size = &p->buf_bytes[p->n_buf - 1], phase = t->offset % IO_PAGE;
     uint64_t base = (*size + IO_PAGE - 1) / IO_PAGE * IO_PAGE + phase;
     if (*size && base + t->size_bytes > most_bytes) {
-        if (p->n_buf == PLACE_MAX_BUF) return err_set(e, ERR_LIMIT, "the weights need more than %u buffers of %.2f GB", PLACE_MAX_BUF, (double)most_bytes / 1e9);
+        if (p->n_buf == PLACE_MAX_BUF) return err_set(e, ERR_LIMIT, "the weights need more than %u buffers of %s", PLACE_MAX_BUF, size_text(most_bytes).s);
         size = &p->buf_bytes[p->n_buf++];
         base = phase;
     }
     if (base + t->size_bytes > most_bytes)
-        return err_set(e, ERR_LIMIT, "tensor '%s' of %.2f GB is larger than this GPU's buffers may be (%.2f GB)", t->name, (double)t->size_bytes / 1e9,
-                       (double)most_bytes / 1e9);
+        return err_set(e, ERR_LIMIT, "tensor '%s' of %s is larger than this GPU's buffers may be (%s)", t->name, size_needed(t->size_bytes).s,
+                       size_there(most_bytes).s);
     p->range_buf[p->n_range] = (uint8_t)(p->n_buf - 1);
     p->ranges[p->n_range++] = (struct load_range){.file = file, .offset = t->offset, .dst = (void *)(uintptr_t)base};
     return ERR_OK;

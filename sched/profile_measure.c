@@ -9,6 +9,7 @@
 
 #include "runtime/clock.h"
 #include "runtime/metal.h"
+#include "runtime/size_text.h"
 #include "sched/bandwidth.h"
 #include "sched/profile.h"
 
@@ -210,7 +211,7 @@ static int measure(struct disk_run *run, double seconds, measure_fn *fn, struct 
     free(bufs);
     d->read_bytes = run->read_bytes;
     if (!rc && d->best_rate <= 0)
-        rc = err_set(e, ERR_UNSUPPORTED, "'%s' (%.2f GB) is too small to measure its disk with", f->path, (double)f->size_bytes / 1e9);
+        rc = err_set(e, ERR_UNSUPPORTED, "'%s' (%s) is too small to measure its disk with", f->path, size_there(f->size_bytes).s);
     return rc;
 }
 
@@ -224,8 +225,8 @@ static int check_file(const struct file *f, const struct profile_options *opt, s
     uint64_t least = opt->min_bytes ? opt->min_bytes : PROFILE_MIN_BYTES;
     if (fstat(f->fd, &st) != 0) return err_set(e, ERR_IO, "'%s' cannot be examined: %s", f->path, strerror(errno));
     if (f->size_bytes < least)
-        return err_set(e, ERR_UNSUPPORTED, "'%s' has %.2f GB, too little to measure a disk with; give a file of %.1f GB or more", f->path,
-                       (double)f->size_bytes / 1e9, (double)least / 1e9);
+        return err_set(e, ERR_UNSUPPORTED, "'%s' has %s, too little to measure a disk with; give a file of %s or more", f->path,
+                       size_there(f->size_bytes).s, size_needed(least).s);
     if (!opt->just_written && just_written(&st))
         return err_set(e, ERR_UNSUPPORTED, "'%s' was written in the last %d minutes and may still be in the drive's cache; try again later or give "
                        "an older file", f->path, PROFILE_MIN_AGE_S / 60);

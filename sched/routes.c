@@ -1,5 +1,6 @@
 #include "sched/routes.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,14 +140,14 @@ static int read_whole(FILE *f, const char *path, unsigned char **bytes, size_t *
     if (!p) return err_set(e, ERR_NOMEM, "no memory to read '%s'", path);
     if (!ferror(f)) return ERR_OK;
     free(p);
-    return err_set(e, ERR_IO, "cannot read '%s'", path);
+    return err_set(e, ERR_IO, "'%s' cannot be read: %s", path, strerror(errno));
 }
 
 int routes_open(const char *path, struct routes *r, struct err *e) {
     unsigned char *bytes;
     size_t size;
     FILE *f = fopen(path, "rb");
-    if (!f) return err_set(e, ERR_NOT_FOUND, "cannot open '%s'", path);
+    if (!f) return err_set(e, ERR_NOT_FOUND, "'%s' cannot be opened: %s", path, strerror(errno));
     int rc = read_whole(f, path, &bytes, &size, e);
     fclose(f);
     if (rc) return rc;

@@ -92,6 +92,8 @@ for args in "-n" "-n x" "-n 1.5" "-n -2" "--temp hot" "--top-p 1x" "--seed -" "-
     # shellcheck disable=SC2086  # words on purpose
     refused "wrong usage: run $args" 2 "${args%% *}" run "$model" -p x $args
 done
+refused "wrong usage: a flag with a value" 2 "no value" run "$model" -p x --stats=3
+refused "wrong usage: numbers are written out" 2 " 268435456," run "$model" -p x -c 0
 refused "wrong usage: two models" 2 "." run "$model" "$model" -p x
 refused "wrong usage: eval without tokens" 2 "tokens" eval "$model"
 refused "wrong usage: -p and -f" 2 "." run "$model" -p x -f "$model"
@@ -103,6 +105,7 @@ experts=$dir/experts.gguf
 refused "trace: a file that cannot be written" 1 "cannot be written" trace "$model" -p x -o "$dir/no/such/folder.json"
 refused "trace: routes of a model without experts" 1 "no experts" trace "$model" -p x --routes "$dir/routes"
 refused "trace: replay of what is no routes file" 1 "." trace --replay "$model"
+refused "trace: replay of no file" 1 "No such file" trace --replay "$dir/no-routes"
 refused "trace: too few events for a step" 1 "more events" trace "$model" --raw -p x -n 4 --ring 3 --events 16
 run trace "$model" --raw -p x -n 4 -o /dev/full
 if [ "$rc" -eq 1 ] && grep -q "/dev/full" "$err"; then ok "trace: a full disk"; else fail "trace: a full disk" "exit status $rc"; fi
@@ -364,6 +367,8 @@ json() { # NAME FILTER ARG...: the filter holds of what is on stdout
 }
 json "eval --json" '[.. | numbers] | length >= 1' eval "$model" --tokens 1,5,9 --json
 json "inspect --json" 'tostring | test("llama")' inspect "$model" --json
+LC_ALL=C sed "s/random weights/no UTF-8 \"$(printf '\377')<xx/" "$model" >"$dir/odd.gguf"
+json "inspect --json: any bytes" '.name == "no UTF-8 \"\ufffd<xx"' inspect "$dir/odd.gguf" --json
 json "inspect --json --tensors" 'tostring | test("token_embd.weight") and test("Q8_0")' inspect "$model" --json --tensors
 json "bench --json" '[.prompt_tok_s, .gen_tok_s, .load_s, .peak_rss_bytes, .gen_gb_s] | all(type == "number" and . >= 0)' \
     bench "$model" -p 16 -n 4 -r 1 --json

@@ -7,6 +7,7 @@
 #include "runtime/clock.h"
 #include "runtime/cpu.h"
 #include "runtime/machine.h"
+#include "runtime/size_text.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define EXACT_BUFFERS 1
@@ -79,6 +80,24 @@ static void arena_mix(uint32_t seed, uint32_t n, uint32_t (*size)(uint32_t i)) {
 static uint32_t size_small(uint32_t i) { return support_random(80); }
 static uint32_t size_mixed(uint32_t i) { return support_random(10) ? support_random(3000) : support_random(200000); }
 static uint32_t size_edges(uint32_t i) { return (i % 2 ? 65536 : 16384) + i % 7 - 3; }
+
+static void sizes(void **state) {
+    assert_string_equal(size_text(0).s, "0 B");
+    assert_string_equal(size_text(999).s, "999 B");
+    assert_string_equal(size_text(1000).s, "1.00 KB");
+    assert_string_equal(size_text(4168704).s, "4.17 MB");
+    assert_string_equal(size_text(31700000000).s, "31.70 GB");
+    assert_string_equal(size_text(UINT64_MAX).s, "18446744073.71 GB");
+    /* What does not suffice never looks as if it did. */
+    for (uint64_t n = 1; n < UINT64_MAX / 2; n += n / 3 + 1) {
+        for (uint64_t more = 1; more < 100000000; more *= 7)
+            assert_string_not_equal(size_there(n).s, size_needed(n + more).s);
+        assert_true(strtod(size_there(n).s, NULL) <= strtod(size_needed(n).s, NULL));
+    }
+    assert_string_equal(size_there(20008999999).s, "20.00 GB");
+    assert_string_equal(size_needed(20001000000).s, "20.01 GB");
+    assert_string_equal(size_needed(20000000000).s, "20.00 GB");
+}
 
 static void arena_keeps_apart(void **state) {
     arena_mix(1, 4000, size_small);
@@ -399,8 +418,9 @@ static void two_devices(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(errors),         cmocka_unit_test(arena_keeps_apart),  cmocka_unit_test(arena_limits),
-        cmocka_unit_test(machine),        cmocka_unit_test(device_opens),       cmocka_unit_test(buffers),
+        cmocka_unit_test(errors),         cmocka_unit_test(sizes),              cmocka_unit_test(arena_keeps_apart),
+        cmocka_unit_test(arena_limits),   cmocka_unit_test(machine),            cmocka_unit_test(device_opens),
+        cmocka_unit_test(buffers),
         cmocka_unit_test(items_once),     cmocka_unit_test(barriers_order),     cmocka_unit_test(calls_overlap),
         cmocka_unit_test(scratch_is_private), cmocka_unit_test(lists_grow),     cmocka_unit_test(many_commits),
         cmocka_unit_test(more_threads_than_cores), cmocka_unit_test(two_devices),

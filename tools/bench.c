@@ -108,7 +108,7 @@ int cmd_bench(int argc, char **argv) {
         {"-r", OPT_U32, &b.n_run, "N", "runs of each (3)", 1, MAX_RUNS},
         {"--json", OPT_FLAG, &json, NULL, "the result as JSON", 0, 0},
     };
-    const struct command c = {.name = "bench", .usage = "MODEL [options]", .about = "Speed of a model on this machine: medians of several runs.",
+    const struct command c = {.name = "bench", .usage = "[MODEL] [options]", .about = "Speed of a model on this machine: medians of several runs.",
                               .opts = opts, .n_opt = sizeof opts / sizeof opts[0], .model_options = true, .positional = &model, .n_positional = 1};
     struct model_options m;
     struct err e;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utf8proc.h>
 
 #include "tools/plan_print.h"
 
@@ -125,7 +126,7 @@ static bool parse_value(const struct opt *o, const char *s) {
 bool cli_set(const struct opt *o, const char *value) {
     if (parse_value(o, value)) return true;
     if (o->lo == 0 && o->hi == 0) cli_usage_error("%s takes %s, not '%s'", o->name, type_problem(o), value);
-    else cli_usage_error("%s takes %s from %g to %g, not '%s'", o->name, type_problem(o), o->lo, o->hi, value);
+    else cli_usage_error("%s takes %s from %.10g to %.10g, not '%s'", o->name, type_problem(o), o->lo, o->hi, value);
     return false;
 }
 
@@ -184,6 +185,10 @@ static bool take_option(const struct command *c, const struct opt *own, uint32_t
     if (!o) o = find_opt(own, n_own, word, len);
     if (!o) {
         cli_usage_error("'%s' is not an option of hy %s; see hy %s --help", word, c->name, c->name);
+        return false;
+    }
+    if (o->type == OPT_FLAG && len < strlen(word)) {
+        cli_usage_error("%s takes no value, so not '%s'", o->name, word);
         return false;
     }
     if (o->type == OPT_FLAG) {
@@ -297,7 +302,7 @@ int cli_no_model(void) {
           "    hy run qwen3-8b-q4_k_m.gguf -p \"Why is the sky blue?\"\n"
           "GGUF files are published at huggingface.co: search for the name of a model and \"GGUF\", and take a file\n"
           "such as *-Q4_K_M.gguf of the architectures that hy runs (llama, qwen2, qwen3, qwen3moe, phi3, gemma2, gemma3).\n"
-          "Without one, hy run, eval and others use the small model that is part of hy:\n"
+          "The small model that is part of hy needs no file:\n"
           "    hy run -p \"Tell me a story about a fox\"\n", stderr);
     return EXIT_USAGE;
 }
@@ -345,11 +350,13 @@ int cli_read_all(const char *path, char **text, size_t *len, struct err *e) {
 
 void cli_json_str(FILE *f, const char *s, size_t len) {
     fputc('"', f);
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)s[i];
-        if (c == '"' || c == '\\') fprintf(f, "\\%c", c);
-        else if (c < 0x20) fprintf(f, "\\u%04x", c);
-        else fputc(c, f);
+    for (size_t i = 0; i < len;) {
+        utf8proc_int32_t c;
+        utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)s + i, (utf8proc_ssize_t)(len - i), &c);
+        if (n <= 0) fputs("\\ufffd", f);
+        else if (c < 0x20 || strchr("\"\\<>&'", (int)c) || c == 0x7f || c == 0x2028 || c == 0x2029) fprintf(f, "\\u%04x", (unsigned)c);
+        else fwrite(s + i, 1, (size_t)n, f);
+        i += n <= 0 ? 1 : (size_t)n;
     }
     fputc('"', f);
 }

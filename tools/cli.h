@@ -90,5 +90,6 @@ bool cli_flush(void);
 
 /* The whole of a file or of stdin (path NULL), NUL-terminated; the caller frees. */
 int cli_read_all(const char *path, char **text, size_t *len, struct err *e);
-/* A text as a JSON string, with its quotes. */
+/* A text as a JSON string, with its quotes. Escapes what a page could take for markup, too;
+ * bytes that are not UTF-8 become U+FFFD. */
 void cli_json_str(FILE *f, const char *s, size_t len);

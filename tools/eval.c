@@ -125,7 +125,7 @@ int cmd_eval(int argc, char **argv) {
         {"--logits", OPT_STR, &logits, "OUT.f32", "write raw float32 logits: a row of n_vocab per token", 0, 0},
         {"--json", OPT_FLAG, &json, NULL, "the result as JSON", 0, 0},
     };
-    const struct command c = {.name = "eval", .usage = "MODEL (--tokens 1,2,3 | -f FILE) [options]",
+    const struct command c = {.name = "eval", .usage = "[MODEL] (--tokens 1,2,3 | -f FILE) [options]",
                               .about = "Perplexity of a model on a text: exp of the mean of -log p(token | those before it).",
                               .opts = opts, .n_opt = sizeof opts / sizeof opts[0], .model_options = true, .positional = &model, .n_positional = 1};
     struct model_options m;

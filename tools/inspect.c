@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "models/weights.h"
+#include "runtime/size_text.h"
 #include "sched/model_file.h"
 #include "tools/box.h"
 #include "tools/cli.h"
@@ -71,10 +72,11 @@ static void print_text(const struct summary *s) {
     print_line("name", "general.name", g);
     print_line("architecture", "general.architecture", g);
     print_line("tokenizer", "tokenizer.ggml.model", g);
-    printf("%-14s%.2f B, %.2f bits each, mostly %s\n", "parameters", (double)s->n_param / 1e9,
+    bool small = s->n_param < 100000000;
+    printf("%-14s%.2f %s, %.2f bits each, mostly %s\n", "parameters", (double)s->n_param / (small ? 1e6 : 1e9), small ? "M" : "B",
            s->n_param ? 8 * (double)s->bytes / (double)s->n_param : 0.0, main_type(s));
-    printf("%-14sGGUF version %u, %u part%s, %.2f GB, %llu tensors\n", "file", g->version, s->mf->n_file, s->mf->n_file == 1 ? "" : "s",
-           (double)s->mf->size_bytes / 1e9, (unsigned long long)g->n_tensor);
+    printf("%-14sGGUF version %u, %u part%s, %s, %llu tensors\n", "file", g->version, s->mf->n_file, s->mf->n_file == 1 ? "" : "s",
+           size_text(s->mf->size_bytes).s, (unsigned long long)g->n_tensor);
     if (h->arch) {
         printf("%-14s%u tokens\n", "context", h->n_ctx_train);
         printf("%-14s%u layers, %u wide, %u heads of %u (%u for keys and values)\n", "shape", h->n_layer, h->n_embd, h->n_head,
@@ -82,11 +84,11 @@ static void print_text(const struct summary *s) {
         if (h->n_expert) printf("%-14s%u of %u per token\n", "experts", h->n_expert_used, h->n_expert);
         if (h->n_window) printf("%-14s%u tokens in windowed layers\n", "window", h->n_window);
     }
-    printf("\n%-12s %8s %14s %10s %7s\n", "role", "tensors", "parameters", "GB", "share");
+    printf("\n%-12s %8s %14s %10s %7s\n", "role", "tensors", "parameters", "size", "share");
     for (int r = 0; r < N_ROLES; r++)
         if (s->role[r].n_tensor)
-            printf("%-12s %8llu %14llu %10.3f %6.1f%%\n", tensor_role_name((enum tensor_role)r), (unsigned long long)s->role[r].n_tensor,
-                   (unsigned long long)s->role[r].n_param, (double)s->role[r].bytes / 1e9, 100 * (double)s->role[r].bytes / (double)s->bytes);
+            printf("%-12s %8llu %14llu %10s %6.1f%%\n", tensor_role_name((enum tensor_role)r), (unsigned long long)s->role[r].n_tensor,
+                   (unsigned long long)s->role[r].n_param, size_text(s->role[r].bytes).s, 100 * (double)s->role[r].bytes / (double)s->bytes);
     if (s->unsupported[0]) printf("\nhy cannot run this file: %s\n", s->unsupported);
 }
 
@@ -183,7 +185,7 @@ int cmd_inspect(int argc, char **argv) {
         {"--plan", OPT_FLAG, &plan, NULL, "where everything would lie in memory (with the options below), and the speed to expect", 0, 0},
         {"--json", OPT_FLAG, &json, NULL, "the result as JSON", 0, 0},
     };
-    const struct command c = {.name = "inspect", .usage = "MODEL [--tensors | --plan] [--json]", .about = "What a model file holds; only its header is read.",
+    const struct command c = {.name = "inspect", .usage = "[MODEL] [--tensors | --plan] [--json]", .about = "What a model file holds; only its header is read.",
                               .opts = opts, .n_opt = sizeof opts / sizeof opts[0], .model_options = true, .positional = &model, .n_positional = 1};
     int code;
     struct model_options m;

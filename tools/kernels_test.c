@@ -92,7 +92,7 @@ static bool wanted(const struct run *run, const struct check_op *op, const struc
 static void run_op(struct run *run, const struct check_op *op) {
     struct group g = {0};
     if (op->cpu_only && device_kind(run->dev) != DEVICE_CPU) return;
-    for (uint32_t i = 0; i < op->n_case; i++)
+    for (uint32_t i = 0; i < op->n_case && !cli_interrupted(NULL); i++)
         if (wanted(run, op, &op->cases[i])) run_case(run, &g, op, &op->cases[i]);
     end_group(run, &g);
 }
@@ -129,7 +129,8 @@ static int report(struct run *run) {
     else print_pipelines(run);
     if (!run->json) printf("outputs   %016llx (xxh3)\n%u passed, %u failed\n", (unsigned long long)run->digest, run->n_passed, run->n_failed);
     if (!cli_flush()) return EXIT_FAILED;
-    return cli_interrupted(NULL) ? EXIT_INTERRUPTED : run->n_failed ? EXIT_FAILED : EXIT_OK;
+    if (cli_interrupted(NULL)) return cli_fail(&(struct err){ERR_CANCELLED, "interrupted; the cases that follow were not run"});
+    return run->n_failed ? EXIT_FAILED : EXIT_OK;
 }
 
 static int open_devices(struct run *run, struct err *e) {

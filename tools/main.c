@@ -29,7 +29,8 @@ static const struct {
 static void print_usage(FILE *f) {
     fputs("hy runs GGUF language models.\n\nusage: hy COMMAND [options]\n\n", f);
     for (size_t i = 0; i < N_COMMANDS; i++) fprintf(f, "  %-14s %s\n", commands[i].name, commands[i].about);
-    fputs("\nhy COMMAND --help tells more. To begin: hy run MODEL.gguf -p \"Once upon a time\"\n", f);
+    fputs("\nhy COMMAND --help tells more. To begin: hy run MODEL.gguf -p \"Once upon a time\"\n"
+          "Where MODEL is left out, the small model that is part of hy is taken.\n", f);
 }
 
 int main(int argc, char **argv) {

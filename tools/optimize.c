@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "runtime/clock.h"
+#include "runtime/size_text.h"
 #include "sched/sidecar_write.h"
 #include "tools/cli.h"
 
@@ -40,8 +41,8 @@ static bool show_progress(void *ctx, uint64_t done, uint64_t total) {
         memset(bar, '=', n);
         bar[WIDTH] = 0;
         if (rate > 0) say_time((double)(total - done) / rate, left);
-        fprintf(stderr, "\rwriting [%s] %3u %%  %.2f of %.2f GB  %.2f GB/s  %s left \033[K", bar,
-                (unsigned)(done * 100 / total), (double)done / 1e9, (double)total / 1e9, rate / 1e9, left);
+        fprintf(stderr, "\rwriting [%s] %3u %%  %s of %s  %.2f GB/s  %s left \033[K", bar, (unsigned)(done * 100 / total),
+                size_text(done).s, size_text(total).s, rate / 1e9, left);
         o->shown_ns = now;
     }
     return !cli_interrupted(NULL);
@@ -63,12 +64,12 @@ static int make_room_known(struct optimize *o, bool json, struct err *e) {
     if (rc) return rc;
     if (o->need_bytes > o->free_bytes)
         return err_set(e, ERR_IO,
-                       "'%s' takes %.2f GB more, and its disk has %.2f GB free; make room, or name a file on another "
+                       "'%s' takes %s more, and its disk has %s free; make room, or name a file on another "
                        "disk with -o FILE (and use it with --sidecar FILE)",
-                       o->write.path, (double)o->need_bytes / 1e9, (double)o->free_bytes / 1e9);
+                       o->write.path, size_needed(o->need_bytes).s, size_there(o->free_bytes).s);
     if (json) return ERR_OK;
-    printf("%s: %.2f GB, %.2f GB of it to be written; %.2f GB are free there\n", o->write.path,
-           (double)o->layout.file_bytes / 1e9, (double)o->need_bytes / 1e9, (double)o->free_bytes / 1e9);
+    printf("%s: %s, %s of it to be written; %s are free there\n", o->write.path, size_text(o->layout.file_bytes).s,
+           size_text(o->need_bytes).s, size_text(o->free_bytes).s);
     fflush(stdout);
     return ERR_OK;
 }
@@ -96,8 +97,8 @@ static void print_done(const struct optimize *o, double s, bool json) {
         return;
     }
     printf("%u expert and %u dense records", n_expert, n_dense);
-    if (o->write.kept_bytes) printf(", %.2f GB kept from before", (double)o->write.kept_bytes / 1e9);
-    printf(", %.2f GB in %.1f s (%.2f GB/s)\n", (double)bytes / 1e9, s, (double)bytes / 1e9 / s);
+    if (o->write.kept_bytes) printf(", %s kept from before", size_text(o->write.kept_bytes).s);
+    printf(", %s in %.1f s (%.2f GB/s)\n", size_text(bytes).s, s, (double)bytes / 1e9 / s);
 }
 
 static int optimize(struct optimize *o, const char *model, const char *out, bool json, struct err *e) {

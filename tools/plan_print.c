@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/size_text.h"
+
 #define BAR 64
 
 struct part {
@@ -35,23 +37,23 @@ static void print_bar(const struct hy_plan *p, const struct part *v) {
     }
     memset(bar + at, ' ', BAR - at);
     bar[BAR] = 0;
-    printf("\n[%s] %.2f of %.2f GB\n ", bar, (double)p->total_bytes / 1e9, (double)whole / 1e9);
+    printf("\n[%s] %s of %s\n", bar, size_text(p->total_bytes).s, size_text(whole).s);
     for (uint32_t i = 0; i < N_PARTS; i++)
-        if (v[i].bytes) printf("%c %s  ", v[i].mark, v[i].name);
+        if (v[i].bytes) printf("  %c %s", v[i].mark, v[i].name);
     printf("\n");
 }
 
 static void print_roles(const struct hy_plan *p) {
-    printf("\n%-16s %12s %12s %12s\n", "weights", "GB", "in memory", "from file");
+    printf("\n%-16s %12s %12s %12s\n", "weights", "in all", "in memory", "from file");
     for (int r = 0; r < N_ROLES; r++) {
-        double all = (double)p->role[r].bytes / 1e9, in = (double)p->role[r].resident_bytes / 1e9;
-        if (p->role[r].bytes) printf("%-16s %12.3f %12.3f %12.3f\n", tensor_role_name((enum tensor_role)r), all, in, all - in);
+        uint64_t all = p->role[r].bytes, in = p->role[r].resident_bytes;
+        if (all) printf("%-16s %12s %12s %12s\n", tensor_role_name((enum tensor_role)r), size_text(all).s, size_text(in).s, size_text(all - in).s);
     }
 }
 
 static void print_speed(const struct hy_plan *p) {
-    printf("\nper token        %.3f GB of weights", (double)p->step_bytes / 1e9);
-    if (p->disk_bytes) printf(", %.3f GB of them from disk", (double)p->disk_bytes / 1e9);
+    printf("\nper token        %s of weights", size_text(p->step_bytes).s);
+    if (p->disk_bytes) printf(", %s of them from disk", size_text(p->disk_bytes).s);
     printf("\n");
     if (p->memory_rate > 0) printf("memory           %.2f GB/s\n", p->memory_rate / 1e9);
     if (p->disk_rate > 0) printf("disk             %.2f GB/s\n", p->disk_rate / 1e9);
@@ -65,11 +67,11 @@ void plan_print(const struct hy_plan *p) {
     struct part v[N_PARTS];
     parts_of(p, v);
     printf("plan             %s\n", hy_mode_name(p->mode));
-    if (p->budget_bytes) printf("budget           %.2f GB (%s)\n", (double)p->budget_bytes / 1e9, p->budget_from);
+    if (p->budget_bytes) printf("budget           %s (%s)\n", size_text(p->budget_bytes).s, p->budget_from);
     printf("context          %u tokens, %u sequence%s, steps of up to %u tokens\n\n", p->n_ctx, p->n_seq, p->n_seq == 1 ? "" : "s", p->n_step);
     for (uint32_t i = 0; i < N_PARTS; i++)
-        if (v[i].bytes) printf("%-16s %9.3f GB  %s\n", v[i].name, (double)v[i].bytes / 1e9, v[i].what);
-    printf("%-16s %9.3f GB\n", "in all", (double)p->total_bytes / 1e9);
+        if (v[i].bytes) printf("%-16s %12s  %s\n", v[i].name, size_text(v[i].bytes).s, v[i].what);
+    printf("%-16s %12s\n", "in all", size_text(p->total_bytes).s);
     print_bar(p, v);
     print_roles(p);
     if (p->n_ring_slot)
@@ -105,8 +107,8 @@ void plan_say(const struct hy_plan *p) {
     fprintf(stderr, "hy: %s", hy_mode_name(p->mode));
     if (p->n_expert_slot) fprintf(stderr, ", %u of %u experts in memory", p->n_expert_slot, p->n_expert);
     if (p->n_ring_slot) fprintf(stderr, ", %u of %u FFN tensors in memory", p->n_dense_pinned, p->n_dense);
-    if (p->mode == HY_MAPPED) fprintf(stderr, ", %.2f GB stay in the file", (double)p->file_bytes / 1e9);
-    fprintf(stderr, "; %.2f GB of %.2f GB", (double)p->total_bytes / 1e9, (double)p->budget_bytes / 1e9);
+    if (p->mode == HY_MAPPED) fprintf(stderr, ", %s stay in the file", size_text(p->file_bytes).s);
+    fprintf(stderr, "; %s of %s", size_text(p->total_bytes).s, size_text(p->budget_bytes).s);
     if (p->tok_s > 0 && p->disk_bytes) fprintf(stderr, "; about %.2f tok/s at most from this disk (%.2f GB/s)", p->tok_s, p->disk_rate / 1e9);
     if (p->kv_fell) fprintf(stderr, "; keys and values as Q8_0, because F16 would not fit");
     fputc('\n', stderr);
@@ -117,8 +119,8 @@ void plan_say_stream(struct hy_engine *en) {
     hy_stream_stats(en, &s);
     if (!s.n_step) return;
     double disk_s = (double)s.disk_ns / 1e9;
-    fprintf(stderr, "stream      %6.2f GB read in %.2f s of disk (%.2f GB/s), %.2f s compute, %.2f s waited of %.2f s in %llu steps\n", (double)s.read_bytes / 1e9,
-            disk_s, disk_s > 0 ? (double)s.read_bytes / disk_s / 1e9 : 0, (double)s.compute_ns / 1e9, (double)s.wait_ns / 1e9,
+    fprintf(stderr, "stream      %9s read in %.2f s of disk (%.2f GB/s), %.2f s compute, %.2f s waited of %.2f s in %llu steps\n",
+            size_text(s.read_bytes).s, disk_s, disk_s > 0 ? (double)s.read_bytes / disk_s / 1e9 : 0, (double)s.compute_ns / 1e9, (double)s.wait_ns / 1e9,
             (double)s.step_ns / 1e9, (unsigned long long)s.n_step);
     if (!s.n_hit && !s.n_miss) return;
     fprintf(stderr, "experts     %6.1f %% were there; %llu misses, %llu evicted; %llu read on a guess, %llu of them chosen\n",
@@ -126,6 +128,6 @@ void plan_say_stream(struct hy_engine *en) {
             (unsigned long long)s.n_guess, (unsigned long long)s.n_useful);
     for (int i = 0; i < 4 && s.predictor[i].name; i++)
         if (s.predictor[i].n_guess)
-            fprintf(stderr, "guesses     %-8s precision %.2f, recall %.2f\n", s.predictor[i].name, (double)s.predictor[i].n_right / (double)s.predictor[i].n_guess,
+            fprintf(stderr, "guesses     %-16s precision %.2f, recall %.2f\n", s.predictor[i].name, (double)s.predictor[i].n_right / (double)s.predictor[i].n_guess,
                     s.predictor[i].n_chosen ? (double)s.predictor[i].n_right / (double)s.predictor[i].n_chosen : 0);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "runtime/clock.h"
+#include "runtime/size_text.h"
 #include "tools/box.h"
 #include "tools/conversation.h"
 #include "tools/generate.h"
@@ -59,7 +60,7 @@ static void print_stats(const struct run *r) {
     fprintf(stderr, "generation  %6u tokens %10.2f tok/s  %.2f GB/s", n_gen, gen, gb);
     if (roof > 0) fprintf(stderr, ", %.0f %% of the %.2f GB/s that plain reading reaches", 100 * gb / roof, roof);
     fputc('\n', stderr);
-    fprintf(stderr, "load        %6.2f s   memory plan %.2f GB   %s\n", i->load_s, (double)(i->weights_bytes + i->kv_bytes + i->work_bytes) / 1e9, i->device);
+    fprintf(stderr, "load        %6.2f s   memory plan %s   %s\n", i->load_s, size_text(i->weights_bytes + i->kv_bytes + i->work_bytes).s, i->device);
     plan_say_stream(r->en);
     fprintf(stderr, "logits      %016llx (xxh3 of the last row)\n", (unsigned long long)r->gen.logits_hash);
 }

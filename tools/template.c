@@ -107,7 +107,7 @@ int cmd_template(int argc, char **argv) {
         {"--fit", OPT_FLAG, &fit, NULL, "as hy serve does: fit the messages to what the template expects", 0, 0},
     };
     const struct command cmd = {
-        .name = "template", .usage = "MODEL|FILE.jinja [options] < REQUEST.json",
+        .name = "template", .usage = "[MODEL|FILE.jinja] [options] < REQUEST.json",
         .about = "The prompt that a chat template makes of a request: a JSON object with messages, tools,\n"
                  "add_generation_prompt, bos_token, eos_token, now, and any other variable of the template.",
         .opts = opts, .n_opt = sizeof opts / sizeof opts[0], .positional = &path, .n_positional = 1,

@@ -93,7 +93,7 @@ int cmd_tokenize(int argc, char **argv) {
         {"--decode", OPT_FLAG, &back, NULL, "the way back: ids, between spaces or commas, to text", 0, 0},
     };
     const struct command c = {
-        .name = "tokenize", .usage = "MODEL [options] < TEXT",
+        .name = "tokenize", .usage = "[MODEL] [options] < TEXT",
         .about = "The bytes of standard input as token ids on one line, or back.",
         .opts = opts, .n_opt = sizeof opts / sizeof opts[0], .positional = &model, .n_positional = 1,
     };

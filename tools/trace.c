@@ -118,7 +118,7 @@ int cmd_trace(int argc, char **argv) {
         {"--replay", OPT_STR, &t.replay, "FILE", "no run: hit rates of cache policies on saved routings, by cache size", 0, 0},
     };
     const struct run_hooks hooks = {
-        .name = "trace", .usage = "MODEL [-p TEXT | -f FILE | stdin] [-o FILE] [--html FILE] [options]\n"
+        .name = "trace", .usage = "[MODEL] [-p TEXT | -f FILE | stdin] [-o FILE] [--html FILE] [options]\n"
                                    "       hy trace --replay FILE [--json]",
         .about = "Runs a prompt as hy run does and shows where the time went: reads, waits, compute and expert cache, layer by layer.",
         .opts = opts, .n_opt = sizeof opts / sizeof opts[0], .n_most = N_MOST, .ctx = &t,

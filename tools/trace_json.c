@@ -1,34 +1,19 @@
 #include <inttypes.h>
 #include <string.h>
-#include <utf8proc.h>
 
 #include "io/reader.h"
+#include "tools/cli.h"
 #include "tools/trace_view.h"
 
 enum { PID_ENGINE = 1, PID_DISK = 2 };
 enum { TID_STEPS = 1, TID_DEVICE, TID_WAITS, TID_CACHE };
 
-/* Escapes what a page could take for markup, too. Bytes that are not UTF-8 become U+FFFD. */
-void trace_json_str(FILE *f, const char *s) {
-    size_t n = strlen(s);
-    fputc('"', f);
-    for (size_t i = 0; i < n;) {
-        utf8proc_int32_t c;
-        utf8proc_ssize_t len = utf8proc_iterate((const utf8proc_uint8_t *)s + i, (utf8proc_ssize_t)(n - i), &c);
-        if (len <= 0) fputs("\\ufffd", f);
-        else if (c < 0x20 || strchr("\"\\<>&'", (int)c) || c == 0x7f || c == 0x2028 || c == 0x2029) fprintf(f, "\\u%04x", (unsigned)c);
-        else fwrite(s + i, 1, (size_t)len, f);
-        i += len <= 0 ? 1 : (size_t)len;
-    }
-    fputc('"', f);
-}
-
-const char *trace_priority_name(uint32_t n) {
+static const char *priority_name(uint32_t n) {
     static const char *const names[N_READ_PRIORITIES] = {"demand", "schedule", "speculate"};
     return n < N_READ_PRIORITIES ? names[n] : "?";
 }
 
-const char *trace_part_name(const struct trace_event *ev) {
+static const char *part_name(const struct trace_event *ev) {
     static const char *const names[] = {"gate", "up", "down"};
     return ev->part < 3 ? names[ev->part] : "?";
 }
@@ -76,15 +61,15 @@ static void put_mean(FILE *f, const char *name, const struct trace_sum *s, doubl
 
 static void put_run(FILE *f, const struct trace_view *v) {
     fputs("{\"model\":", f);
-    trace_json_str(f, v->model);
+    cli_json_str(f, v->model, strlen(v->model));
     fputs(",\"device\":", f);
-    trace_json_str(f, v->device);
+    cli_json_str(f, v->device, strlen(v->device));
     fputs(",\"mode\":", f);
-    trace_json_str(f, v->mode);
+    cli_json_str(f, v->mode, strlen(v->mode));
     fputs(",\"verdict\":", f);
-    trace_json_str(f, v->verdict);
+    cli_json_str(f, v->verdict, strlen(v->verdict));
     fputs(",\"words\":", f);
-    trace_json_str(f, v->words);
+    cli_json_str(f, v->words, strlen(v->words));
     put_count(f, "layers", v->n_layer);
     put_count(f, "experts", v->n_expert);
     put_count(f, "plan_bytes", v->total_bytes);
@@ -122,7 +107,7 @@ void trace_json_sums(FILE *f, const struct trace_view *v) {
 
 static void put_lane(FILE *f, int pid, int tid, const char *what, const char *name, int order) {
     fprintf(f, "{\"ph\":\"M\",\"pid\":%d,\"tid\":%d,\"name\":\"%s_name\",\"args\":{\"name\":", pid, tid, what);
-    trace_json_str(f, name);
+    cli_json_str(f, name, strlen(name));
     fprintf(f, "}},\n{\"ph\":\"M\",\"pid\":%d,\"tid\":%d,\"name\":\"%s_sort_index\",", pid, tid, what);
     fprintf(f, "\"args\":{\"sort_index\":%d}},\n", order);
 }
@@ -150,8 +135,8 @@ static void put_name(FILE *f, const struct trace_event *ev) {
     case TRACE_COMPUTE: fprintf(f, "layer %u", ev->layer); break;
     case TRACE_WAIT: fprintf(f, "wait, layer %u", ev->layer); break;
     case TRACE_READ:
-        if (ev->expert == TRACE_NO_EXPERT) fprintf(f, "layer %u %s", ev->layer, trace_part_name(ev));
-        else fprintf(f, "layer %u expert %u %s", ev->layer, ev->expert, trace_part_name(ev));
+        if (ev->expert == TRACE_NO_EXPERT) fprintf(f, "layer %u %s", ev->layer, part_name(ev));
+        else fprintf(f, "layer %u expert %u %s", ev->layer, ev->expert, part_name(ev));
         break;
     default: fprintf(f, "%s layer %u expert %u", trace_kind_name(ev->kind), ev->layer, ev->expert);
     }
@@ -163,7 +148,7 @@ static void put_args(FILE *f, const struct trace_event *ev) {
     if (ev->kind == TRACE_STEP) fprintf(f, ",\"tokens\":%" PRIu32, ev->n);
     if (ev->kind == TRACE_COMPUTE) fprintf(f, ",\"first_op\":%" PRIu32, ev->n);
     if (ev->kind == TRACE_READ || ev->kind == TRACE_WAIT) fprintf(f, ",\"bytes\":%" PRIu64, ev->bytes);
-    if (ev->kind == TRACE_READ) fprintf(f, ",\"part\":\"%s\",\"priority\":\"%s\"", trace_part_name(ev), trace_priority_name(ev->n));
+    if (ev->kind == TRACE_READ) fprintf(f, ",\"part\":\"%s\",\"priority\":\"%s\"", part_name(ev), priority_name(ev->n));
     if (ev->kind > TRACE_WAIT && ev->expert != TRACE_NO_EXPERT) fprintf(f, ",\"expert\":%u", ev->expert);
     fputc('}', f);
 }

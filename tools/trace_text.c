@@ -1,6 +1,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "runtime/size_text.h"
+
 #include "tools/trace_view.h"
 
 #define MOST_ROWS 24u /* of single steps; the JSON has all */
@@ -82,8 +84,8 @@ static void put_disk(FILE *f, const struct trace_view *v) {
 }
 
 void trace_text(FILE *f, const struct trace_view *v) {
-    fprintf(f, "%s on %s; %s; plan %.2f GB", v->model, v->device, v->mode, (double)v->total_bytes / 1e9);
-    if (v->file_bytes) fprintf(f, ", %.2f GB stay on disk", (double)v->file_bytes / 1e9);
+    fprintf(f, "%s on %s; %s; plan %s", v->model, v->device, v->mode, size_text(v->total_bytes).s);
+    if (v->file_bytes) fprintf(f, ", %s stay on disk", size_text(v->file_bytes).s);
     fprintf(f, "\n\n");
     put_steps(f, v);
     fputc('\n', f);

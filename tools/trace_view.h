@@ -36,8 +36,3 @@ void trace_text(FILE *f, const struct trace_view *v);
 void trace_json_sums(FILE *f, const struct trace_view *v); /* one line */
 void trace_json_events(FILE *f, const struct trace_view *v);
 void trace_html(FILE *f, const struct trace_view *v);
-
-void trace_json_str(FILE *f, const char *s);
-/* Of reads. */
-const char *trace_priority_name(uint32_t n);
-const char *trace_part_name(const struct trace_event *ev);
