@@ -22,7 +22,7 @@ struct gguf_shown gguf_show(struct gguf_str s) {
     return out;
 }
 
-uint64_t gguf_load_bits(const uint8_t *p, enum gguf_type t) {
+static uint64_t load_bits(const uint8_t *p, enum gguf_type t) {
     switch (gguf_type_bytes[t]) {
     case 1: return p[0];
     case 2: return (uint64_t)(p[0] | p[1] << 8);
@@ -32,7 +32,7 @@ uint64_t gguf_load_bits(const uint8_t *p, enum gguf_type t) {
 }
 
 int64_t gguf_load_i64(const uint8_t *p, enum gguf_type t) {
-    uint64_t u = gguf_load_bits(p, t);
+    uint64_t u = load_bits(p, t);
     if (t == GGUF_I8) return (int8_t)u;
     if (t == GGUF_I16) return (int16_t)u;
     if (t == GGUF_I32) return (int32_t)u;
@@ -40,7 +40,7 @@ int64_t gguf_load_i64(const uint8_t *p, enum gguf_type t) {
 }
 
 double gguf_load_f64(const uint8_t *p, enum gguf_type t) {
-    uint64_t u = gguf_load_bits(p, t);
+    uint64_t u = load_bits(p, t);
     if (t == GGUF_F32) return (double)f32_from_bits((uint32_t)u);
     if (t == GGUF_F64) {
         double f;

@@ -29,7 +29,6 @@ static inline uint32_t gguf_load_u32(const uint8_t *p) {
 static inline uint64_t gguf_load_u64(const uint8_t *p) {
     return (uint64_t)gguf_load_u32(p) | (uint64_t)gguf_load_u32(p + 4) << 32;
 }
-/* A scalar of type t (not STR, ARR) as an unsigned, signed (sign-extended) or floating number. */
-uint64_t gguf_load_bits(const uint8_t *p, enum gguf_type t);
+/* A scalar of type t (not STR, ARR) as a signed (sign-extended) or floating number. */
 int64_t gguf_load_i64(const uint8_t *p, enum gguf_type t);
 double gguf_load_f64(const uint8_t *p, enum gguf_type t);

@@ -259,13 +259,6 @@ bool readers_ended(struct readers *r, const struct read_job *j) {
     return is;
 }
 
-bool readers_began(struct readers *r, const struct read_job *j) {
-    pthread_mutex_lock(&r->lock);
-    bool is = j->take_part > 0 || j->take_at > 0;
-    pthread_mutex_unlock(&r->lock);
-    return is;
-}
-
 int readers_wait(struct readers *r, struct read_job *j, uint32_t n, struct err *e) {
     if (n > j->n_part) n = j->n_part;
     if (read_job_parts_done(j) >= n) return ERR_OK;

@@ -90,9 +90,8 @@ void readers_cancel(struct readers *r, struct read_job *j);
 static inline uint32_t read_job_parts_done(const struct read_job *j) {
     return atomic_load_explicit(&j->n_done, memory_order_acquire);
 }
-/* Whether the job is over: all read, failed or cancelled. Whether any of it was ever taken by a reader. */
+/* Whether the job is over: all read, failed or cancelled. */
 bool readers_ended(struct readers *r, const struct read_job *j);
-bool readers_began(struct readers *r, const struct read_job *j);
 /* Blocks until the first n parts are there (ERR_OK) or the job ended without them (its error). */
 int readers_wait(struct readers *r, struct read_job *j, uint32_t n, struct err *e);
 /* Blocks until one of the jobs has its first n_part parts (or all that it has), or ended; the first such index. */

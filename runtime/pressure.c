@@ -12,8 +12,6 @@
 
 static const char *const names[] = {"none", "warn", "critical"};
 
-const char *pressure_name(enum pressure p) { return names[p]; }
-
 static enum pressure worse(enum pressure a, enum pressure b) { return a > b ? a : b; }
 
 static double avg10(const char *text, const char *kind) {

@@ -31,7 +31,6 @@ struct pressure_watch {
 void pressure_watch_init(struct pressure_watch *w);
 /* now_ns: clock_ns(). */
 enum pressure pressure_now(struct pressure_watch *w, uint64_t now_ns);
-const char *pressure_name(enum pressure p); /* "none", "warn", "critical" */
 
 /* The parts, pure: PSI's text ("some avg10=0.00 ..."), and what is left of the reserve. */
 enum pressure pressure_of_psi(const char *text);

@@ -262,13 +262,8 @@ static void templates_show_their_form(void **state) {
     }
 }
 
-static void prompts_that_open_a_thought(void **state) {
-    struct think_tags tags = think_detect("{{ '</think>' }}", 16);
-    assert_string_equal(tags.open, "<think>");
-    assert_true(think_is_open(tags, "<|im_start|>assistant\n<think>\n", 30));
-    assert_false(think_is_open(tags, "assistant\n<think>\n\n</think>\n\n", 30));
-    assert_false(think_is_open(tags, "<think> is a tag", 16));
-    assert_false(think_is_open((struct think_tags){0}, "<think>", 7));
+static void tags_of_thoughts(void **state) {
+    assert_string_equal(think_detect("{{ '</think>' }}", 16).open, "<think>");
     assert_null(think_detect("plain", 5).open);
 }
 
@@ -300,7 +295,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(where_a_grammar_begins),
         cmocka_unit_test(markers),
         cmocka_unit_test(templates_show_their_form),
-        cmocka_unit_test(prompts_that_open_a_thought),
+        cmocka_unit_test(tags_of_thoughts),
         cmocka_unit_test(long_calls_take_linear_time),
     };
     return cmocka_run_group_tests_name("tool_parse", tests, NULL, NULL);

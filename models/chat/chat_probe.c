@@ -3,13 +3,7 @@
 #include <string.h>
 
 #include "models/chat/chat_impl.h"
-
-static const struct {
-    const char *open, *close;
-} think_tags[] = {
-    {"<|channel|>analysis<|message|>", "<|end|>"}, {"<think>", "</think>"}, {"<thinking>", "</thinking>"},
-    {"[THINK]", "[/THINK]"}, {"<seed:think>", "</seed:think>"}, {"<|START_THINKING|>", "<|END_THINKING|>"},
-};
+#include "models/chat/think.h"
 
 /* Renders one conversation (taken over) as it stands; "" when the template fails. The caller frees. */
 static char *probe(struct chat *c, json_t *messages, const json_t *tools, enum chat_think think) {
@@ -93,15 +87,13 @@ static void probe_calls(struct chat *c) {
 
 static void probe_thinking(struct chat *c) {
     const char *s = c->info.source;
-    for (size_t i = 0; i < sizeof think_tags / sizeof *think_tags && !c->info.think_open; i++) {
-        bool channel = i == 0; /* such templates put the tag together from pieces */
-        if (channel ? !strstr(s, "<|channel|>") : !strstr(s, think_tags[i].open) && !strstr(s, think_tags[i].close))
-            continue;
-        c->info.think_open = think_tags[i].open;
-        c->info.think_close = think_tags[i].close;
-        c->info.caps |= CHAT_THINKING;
-    }
-    if (!(c->info.caps & CHAT_THINKING)) return;
+    struct think_tags tags = think_detect(s, strlen(s));
+    if (strstr(s, "<|channel|>")) /* such templates put the tag together from pieces */
+        tags = (struct think_tags){"<|channel|>analysis<|message|>", "<|end|>"};
+    if (!tags.open) return;
+    c->info.think_open = tags.open;
+    c->info.think_close = tags.close;
+    c->info.caps |= CHAT_THINKING;
     if (strstr(s, "reasoning_effort")) c->info.caps |= CHAT_LEVELS;
     char *on = probe(c, json_pack("[o]", say("user", "probe-user", c->quirks.parts)), NULL, CHAT_THINK_ON);
     char *off = probe(c, json_pack("[o]", say("user", "probe-user", c->quirks.parts)), NULL, CHAT_THINK_OFF);

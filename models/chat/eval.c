@@ -67,7 +67,8 @@ void eval_put(struct eval *ev, struct eval_out *o, const char *p, size_t n) {
     o->n += n;
 }
 
-struct value *eval_find(struct eval *ev, struct scope *s, uint32_t name) {
+/* NULL: no such variable. */
+static struct value *find(struct eval *ev, struct scope *s, uint32_t name) {
     for (; s; s = s->parent) {
         if (s->n > 8) eval_charge(ev, s->n / 8);
         for (uint32_t i = 0; i < s->n; i++)
@@ -109,7 +110,7 @@ void eval_assign(struct eval *ev, struct scope *s, const struct node *target, st
     } else if (target->type == NODE_TUPLE) {
         assign_tuple(ev, s, target, v);
     } else {
-        struct value *ns = eval_find(ev, s, target->a->name);
+        struct value *ns = find(ev, s, target->a->name);
         if (!ns || ns->type != VALUE_NAMESPACE) eval_fail(ev, ERR_FORMAT, "attributes can only be set on a namespace");
         value_put(ev, ns->dict, target->value, v);
     }
@@ -175,7 +176,7 @@ static NOINLINE struct value char_at(struct eval *ev, struct value v, int64_t i)
     return ops_slice(ev, v, value_int(i), value_int(i + 1), (struct value){0});
 }
 
-struct value eval_item(struct eval *ev, struct value v, struct value key) {
+static struct value item(struct eval *ev, struct value v, struct value key) {
     eval_need(ev, v);
     bool dict = v.type == VALUE_DICT || v.type == VALUE_NAMESPACE;
     if (dict && key.type != VALUE_LIST && key.type != VALUE_DICT) {
@@ -192,7 +193,7 @@ struct value eval_item(struct eval *ev, struct value v, struct value key) {
 }
 
 struct value eval_path(struct eval *ev, struct value v, struct value path) {
-    if (path.type != VALUE_STR) return eval_item(ev, v, path);
+    if (path.type != VALUE_STR) return item(ev, v, path);
     while (true) {
         const char *dot = memchr(path.s, '.', path.len);
         struct value part = value_str(path.s, dot ? (size_t)(dot - path.s) : path.len);
@@ -202,7 +203,7 @@ struct value eval_path(struct eval *ev, struct value v, struct value path) {
             digits = part.s[i] >= '0' && part.s[i] <= '9';
             number = number * 10 + (part.s[i] - '0');
         }
-        v = eval_item(ev, v, digits ? value_int(number) : part);
+        v = item(ev, v, digits ? value_int(number) : part);
         if (!dot) return v;
         path.s = dot + 1;
         path.len -= part.len + 1;
@@ -218,7 +219,7 @@ static NOINLINE struct value expr_item(struct eval *ev, struct scope *s, const s
     if (n->b->type != NODE_SLICE) {
         struct value key = eval_expr(ev, s, n->b);
         ev->pos = n->pos;
-        return eval_item(ev, v, key);
+        return item(ev, v, key);
     }
     struct value start = eval_or_missing(ev, s, n->b->a);
     struct value stop = eval_or_missing(ev, s, n->b->b);
@@ -311,7 +312,7 @@ static NOINLINE struct value expr_attr(struct eval *ev, struct scope *s, const s
 }
 
 static NOINLINE struct value expr_name(struct eval *ev, struct scope *s, const struct node *n) {
-    const struct value *v = eval_find(ev, s, n->name);
+    const struct value *v = find(ev, s, n->name);
     return v ? *v : value_undefined(0, n->value.s, n->value.len);
 }
 

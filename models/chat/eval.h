@@ -75,18 +75,15 @@ void eval_put(struct eval *ev, struct eval_out *o, const char *p, size_t n);
 static inline struct value eval_out_value(const struct eval_out *o) { return value_str(o->p ? o->p : "", o->n); }
 
 struct value eval_expr(struct eval *ev, struct scope *s, const struct node *n);
-enum eval_flow eval_body(struct eval *ev, struct scope *s, const struct node *body);
 /* What the body writes, as a string. */
 struct value eval_capture(struct eval *ev, struct scope *s, const struct node *body);
 struct value eval_loop_again(struct eval *ev, const struct value_loop *outer, struct value items); /* loop(items) */
 
-struct value *eval_find(struct eval *ev, struct scope *s, uint32_t name); /* NULL: no such variable */
 void eval_set(struct eval *ev, struct scope *s, uint32_t name, struct value v);
 void eval_assign(struct eval *ev, struct scope *s, const struct node *target, struct value v);
 
-/* v.name and v[key], as Jinja looks them up. */
+/* v.name, as Jinja looks it up. */
 struct value eval_attr(struct eval *ev, struct value v, struct value name);
-struct value eval_item(struct eval *ev, struct value v, struct value key);
 /* A path such as "function.name" or a position; what map(attribute=...) follows. */
 struct value eval_path(struct eval *ev, struct value v, struct value path);
 

@@ -4,10 +4,12 @@
 #include "models/chat/eval.h"
 #include "models/chat/print.h"
 
+static enum eval_flow run_body(struct eval *ev, struct scope *s, const struct node *body);
+
 static enum eval_flow run_if(struct eval *ev, struct scope *s, const struct node *n) {
     for (;; n = n->other) {
-        if (value_true(eval_expr(ev, s, n->a))) return eval_body(ev, s, n->body);
-        if (!n->flag) return eval_body(ev, s, n->other);
+        if (value_true(eval_expr(ev, s, n->a))) return run_body(ev, s, n->body);
+        if (!n->flag) return run_body(ev, s, n->other);
     }
 }
 
@@ -35,10 +37,10 @@ static void run_loop(struct eval *ev, struct scope *s, const struct node *n, str
         inner->n = 0;
         eval_set(ev, inner, NAME_LOOP, (struct value){.type = VALUE_LOOP, .loop = loop});
         eval_assign(ev, inner, n->a, loop->items->item[loop->i]);
-        if (eval_body(ev, inner, n->body) == FLOW_BREAK) break;
+        if (run_body(ev, inner, n->body) == FLOW_BREAK) break;
     }
     inner->n = 0;
-    if (!loop->items->n) eval_body(ev, inner, n->other);
+    if (!loop->items->n) run_body(ev, inner, n->other);
 }
 
 static void run_for(struct eval *ev, struct scope *s, const struct node *n) {
@@ -61,7 +63,7 @@ struct value eval_loop_again(struct eval *ev, const struct value_loop *outer, st
 struct value eval_capture(struct eval *ev, struct scope *s, const struct node *body) {
     struct eval_out o = {0}, *around = ev->out;
     ev->out = &o;
-    eval_body(ev, s, body);
+    run_body(ev, s, body);
     ev->out = around;
     return eval_out_value(&o);
 }
@@ -104,7 +106,7 @@ static void run_call_block(struct eval *ev, struct scope *s, const struct node *
 static enum eval_flow run_with(struct eval *ev, struct scope *s, const struct node *n) {
     struct scope *inner = scope_new(ev, s);
     for (uint32_t i = 0; i < n->n; i++) eval_assign(ev, inner, n->kid[2 * i], eval_expr(ev, s, n->kid[2 * i + 1]));
-    return eval_body(ev, inner, n->body);
+    return run_body(ev, inner, n->body);
 }
 
 static void run_print(struct eval *ev, struct scope *s, const struct node *n) {
@@ -136,7 +138,7 @@ static enum eval_flow run_statement(struct eval *ev, struct scope *s, const stru
     return FLOW_NEXT;
 }
 
-enum eval_flow eval_body(struct eval *ev, struct scope *s, const struct node *body) {
+static enum eval_flow run_body(struct eval *ev, struct scope *s, const struct node *body) {
     enum eval_flow flow = FLOW_NEXT;
     eval_enter(ev);
     for (const struct node *n = body; n && flow == FLOW_NEXT; n = n->next) {
@@ -151,6 +153,6 @@ enum eval_flow eval_body(struct eval *ev, struct scope *s, const struct node *bo
 int eval_run(struct eval *ev, struct eval_out *out) {
     if (setjmp(ev->fail)) return ev->e->code;
     ev->out = out;
-    eval_body(ev, NULL, ev->ast->body);
+    run_body(ev, NULL, ev->ast->body);
     return ERR_OK;
 }

@@ -43,6 +43,4 @@ struct node *parse_expr(struct parse *p);
 /* Expressions between commas, a tuple when there is a comma. no_cond: without "a if b". stop: a name that ends it. */
 struct node *parse_tuple(struct parse *p, bool no_cond, const char *stop);
 struct node *parse_target(struct parse *p, bool attr, const char *stop); /* what can be assigned to */
-struct node *parse_postfix(struct parse *p, struct node *n);
-struct node *parse_primary(struct parse *p);
 struct node *parse_filters(struct parse *p, struct node *input, bool inside); /* inside: the first one has no '|' */

@@ -4,6 +4,8 @@
 #include "models/chat/builtin.h"
 #include "models/chat/parse.h"
 
+static struct node *parse_primary(struct parse *p);
+
 static struct node *parse_unary(struct parse *p, bool filters);
 
 static struct node *node_of(struct parse *p, enum node_type type, uint32_t pos, struct node *a, struct node *b) {
@@ -250,7 +252,7 @@ static struct node *parse_name(struct parse *p) {
     return n;
 }
 
-struct node *parse_primary(struct parse *p) {
+static struct node *parse_primary(struct parse *p) {
     struct token t = p->tok;
     switch (t.type) {
     case TOK_NAME: return parse_name(p);
@@ -346,7 +348,7 @@ static struct node *parse_call(struct parse *p, struct node *callee) {
     return n;
 }
 
-struct node *parse_postfix(struct parse *p, struct node *n) {
+static struct node *parse_postfix(struct parse *p, struct node *n) {
     for (;;) {
         if (p->tok.type == TOK_DOT || p->tok.type == TOK_LBRACKET) n = parse_item(p, n);
         else if (p->tok.type == TOK_LPAREN) n = parse_call(p, n);

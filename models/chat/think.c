@@ -1,6 +1,5 @@
 #include "models/chat/think.h"
 
-#include <ctype.h>
 #include <string.h>
 
 static const struct think_tags known[] = {
@@ -14,17 +13,9 @@ static const struct think_tags known[] = {
 };
 
 struct think_tags think_detect(const char *source, size_t len) {
-    for (size_t i = 0; i < sizeof known / sizeof *known;
-         i++) /* a template may open the tag in the prompt only, or cut at the end only */
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) /* a template may open the tag in the prompt only, or cut at the end only */
         if (memmem(source, len, known[i].close, strlen(known[i].close)) ||
             memmem(source, len, known[i].open, strlen(known[i].open)))
             return known[i];
     return (struct think_tags){0};
-}
-
-bool think_is_open(struct think_tags tags, const char *prompt, size_t len) {
-    if (!tags.open) return false;
-    size_t n_open = strlen(tags.open);
-    while (len && isspace((unsigned char)prompt[len - 1])) len--;
-    return len >= n_open && !memcmp(prompt + len - n_open, tags.open, n_open);
 }

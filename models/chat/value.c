@@ -96,10 +96,6 @@ struct value *value_get(struct eval *ev, const struct value_dict *d, struct valu
     return NULL;
 }
 
-struct value *value_get_str(struct eval *ev, const struct value_dict *d, const char *key) {
-    return value_get(ev, d, value_str(key, strlen(key)));
-}
-
 void value_put(struct eval *ev, struct value_dict *d, struct value key, struct value v) {
     struct value *old = value_get(ev, d, key);
     if (old) {

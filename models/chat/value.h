@@ -106,7 +106,6 @@ struct value value_pair_new(struct eval *ev, struct value a, struct value b); /*
 void value_put(struct eval *ev, struct value_dict *d, struct value key, struct value v);
 /* The value's place, or NULL. */
 struct value *value_get(struct eval *ev, const struct value_dict *d, struct value key);
-struct value *value_get_str(struct eval *ev, const struct value_dict *d, const char *key);
 
 bool value_true(struct value v);
 bool value_equal(struct eval *ev, struct value a, struct value b);

@@ -74,7 +74,8 @@ uint32_t schema_rule(struct schema *c, const json_t *s) {
     return rule;
 }
 
-void schema_any(struct schema *c, uint32_t from, uint32_t to) {
+/* Any JSON value. */
+static void any_value(struct schema *c, uint32_t from, uint32_t to) {
     if (c->value == NFA_NONE) {
         static const char *const words[] = {"true", "false", "null"};
         c->value = nfa_rule(c->n);
@@ -113,7 +114,8 @@ static void unescape(char *part) {
     *out = 0;
 }
 
-const json_t *schema_target(struct schema *c, const char *ref) {
+/* What a $ref leads to, or NULL and an error. */
+static const json_t *target_of(struct schema *c, const char *ref) {
     const char *id = json_string_value(json_object_get(c->root, "$id"));
     size_t n_id = id ? strlen(id) : 0;
     const char *p = id && !strncmp(ref, id, n_id) && (ref[n_id] == '#' || !ref[n_id]) ? ref + n_id : ref;
@@ -137,7 +139,7 @@ static void reference(struct schema *c, const char *ref, uint32_t from, uint32_t
     const json_t *known = json_object_get(c->rules, ref);
     uint32_t rule = (uint32_t)json_integer_value(known);
     if (!known) {
-        const json_t *target = schema_target(c, ref);
+        const json_t *target = target_of(c, ref);
         if (!target) return;
         rule = schema_rule(c, target);
         if (json_object_set_new(c->rules, ref, json_integer(rule))) nfa_no_memory(c->n);
@@ -273,7 +275,7 @@ static const char *implied_type(const json_t *s) {
 static void typed(struct schema *c, const json_t *s, uint32_t from, uint32_t to) {
     const json_t *types = json_object_get(s, "type");
     const char *implied = types ? NULL : implied_type(s);
-    if (!types && !implied) schema_any(c, from, to);
+    if (!types && !implied) any_value(c, from, to);
     if (implied) one_type(c, s, implied, from, to);
     if (json_is_string(types)) one_type(c, s, json_string_value(types), from, to);
     if (types && !json_is_string(types) && !json_is_array(types))
@@ -297,7 +299,7 @@ static void object_schema(struct schema *c, const json_t *s, uint32_t from, uint
     } else if (ref && only(s, "$ref")) {
         reference(c, json_string_value(ref), from, to);
     } else if (ref) {
-        const json_t *target = c->n->rc ? NULL : schema_target(c, json_string_value(ref));
+        const json_t *target = c->n->rc ? NULL : target_of(c, json_string_value(ref));
         if (target) schema_value(c, merge_schemas(c, merge_without(c, s, "$ref"), target), from, to);
     } else if (json_object_get(s, "allOf")) {
         all_of(c, s, from, to);
@@ -312,7 +314,7 @@ void schema_value(struct schema *c, const json_t *s, uint32_t from, uint32_t to)
     if (!schema_step(c) || json_is_false(s)) return;
     c->depth++;
     if (json_is_true(s))
-        schema_any(c, from, to);
+        any_value(c, from, to);
     else if (json_is_object(s))
         object_schema(c, s, from, to);
     else

@@ -35,12 +35,8 @@ bool schema_step(struct schema *c);
 void schema_value(struct schema *c, const json_t *s, uint32_t from, uint32_t to);
 /* A rule for a schema, compiled later. */
 uint32_t schema_rule(struct schema *c, const json_t *s);
-/* Any JSON value. */
-void schema_any(struct schema *c, uint32_t from, uint32_t to);
 /* The state behind white space that may be there. */
 uint32_t schema_ws(struct schema *c, uint32_t from);
-/* What a $ref leads to, or NULL and an error. */
-const json_t *schema_target(struct schema *c, const char *ref);
 /* A non-negative integer keyword, or `otherwise` when it is absent. */
 uint32_t schema_count(struct schema *c, const json_t *s, const char *key, uint32_t otherwise);
 

@@ -36,11 +36,6 @@ void detok_free(struct detok *d) {
     free(d);
 }
 
-void detok_reset(struct detok *d) {
-    d->n_tail = 0;
-    d->started = false;
-}
-
 static bool is_cont(unsigned char c) { return (c & 0xc0) == 0x80; }
 
 /* Of the character that begins with c; 0: none does. */

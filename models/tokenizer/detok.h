@@ -18,8 +18,6 @@ struct detok_options {
 /* The tokenizer must outlive the object. */
 int detok_new(const struct tokenizer *t, struct detok_options opt, struct detok **out, struct err *e);
 void detok_free(struct detok *d); /* NULL is fine */
-/* As if new. */
-void detok_reset(struct detok *d);
 
 /* The text that `id` completes, possibly empty; valid until the next call. Ids outside the
  * vocabulary (a model may have padding rows) give nothing. */

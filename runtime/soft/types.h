@@ -137,11 +137,6 @@ struct soft_encoder {
     uint32_t tg[SOFT_N_THREADGROUP];
 };
 
-/* Makes the command buffer fail when it runs; the first reason counts. */
-void soft_refuse(struct soft_commands *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-struct soft_op *soft_op_new(struct soft_commands *c, enum soft_op_kind kind);
-/* Keeps obj for the command buffer's life when the buffer retains what it uses. */
-id soft_keep(struct soft_commands *c, id obj);
 void soft_ops_free(struct soft_commands *c);
 
 /* Runs the commands on the calling thread. 0, or an MTLCommandBufferError with the reason in c->why. */
