@@ -63,7 +63,7 @@ SAY = @$(if $(filter 0,$(V)),printf '%-6s %s\n' '$(1)' '$@' &&,set -x;)
 include tools/build/kernels.mk
 LIB_OBJ += $(KERNEL_OBJ) $(patsubst %.c,$(B)/%.o,$(SOFT_SRC))
 SERVE_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tools/serve/*.c))
-TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out tools/genmodel.c,$(wildcard tools/*.c))) $(SERVE_OBJ)
+TOOL_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out tools/genmodel%,$(wildcard tools/*.c))) $(SERVE_OBJ)
 LIB := $(B)/libhy.a
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out $(if $(filter Darwin,$(UNAME_S)),tests/test_soft%),$(wildcard tests/test_*.c)))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -79,7 +79,7 @@ $(B)/hy: $(TOOL_OBJ) $(LIB)
 	$(call SAY,LINK) $(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(B)/tools/trace_html.o: $(wildcard tools/trace_page*)
 $(B)/tools/box.o: models/default/stories.gguf
-$(GEN): $(B)/tools/genmodel.o $(LIB)
+$(GEN): $(patsubst %.c,$(B)/%.o,$(wildcard tools/genmodel*.c)) $(LIB)
 	$(call SAY,LINK) $(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(LIB): $(LIB_OBJ)
 	$(call SAY,AR) rm -f $@ && ar rcs $@ $^

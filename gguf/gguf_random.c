@@ -7,49 +7,23 @@
 #include "gguf/half.h"
 #include "runtime/err.h"
 
-static uint64_t splitmix(uint64_t *x) {
-    uint64_t z = *x += 0x9e3779b97f4a7c15;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-    z = (z ^ z >> 27) * 0x94d049bb133111eb;
-    return z ^ z >> 31;
-}
-
-void gguf_rng_seed(struct gguf_rng *r, uint64_t seed) {
-    for (int i = 0; i < 4; i++) r->s[i] = splitmix(&seed);
-}
-
-static uint64_t rotl(uint64_t x, int k) { return x << k | x >> (64 - k); }
-
-uint64_t gguf_rng_next(struct gguf_rng *r) {
-    uint64_t *s = r->s, result = rotl(s[1] * 5, 7) * 9, t = s[1] << 17;
-    s[2] ^= s[0];
-    s[3] ^= s[1];
-    s[1] ^= s[2];
-    s[0] ^= s[3];
-    s[2] ^= t;
-    s[3] = rotl(s[3], 45);
-    return result;
-}
-
-float gguf_rng_uniform(struct gguf_rng *r) { return (float)(gguf_rng_next(r) >> 40) * 0x1p-24f; }
-
-static void random_bytes(struct gguf_rng *r, void *dst, size_t n) {
+static void random_bytes(struct rng *r, void *dst, size_t n) {
     unsigned char *p = dst;
     for (; n > 0; n -= n < 8 ? n : 8, p += 8) {
-        uint64_t u = gguf_rng_next(r);
+        uint64_t u = rng_next(r);
         memcpy(p, &u, n < 8 ? n : 8);
     }
 }
 
 /* An integer in lo..hi. */
-static int pick(struct gguf_rng *r, int lo, int hi) {
-    return lo + (int)((gguf_rng_next(r) >> 32) * (uint64_t)(hi - lo + 1) >> 32);
+static int pick(struct rng *r, int lo, int hi) {
+    return lo + (int)((rng_next(r) >> 32) * (uint64_t)(hi - lo + 1) >> 32);
 }
 
 /* A block scale: `unit`, give or take a quarter, of either sign, so that an uneven range of
  * quants (-8..7) does not give all weights the same bias. */
-static float scale(struct gguf_rng *r, float unit) {
-    uint64_t u = gguf_rng_next(r);
+static float scale(struct rng *r, float unit) {
+    uint64_t u = rng_next(r);
     float s = unit * (0.75f + (float)(u >> 40) * 0x1p-25f);
     return u & 1 ? -s : s;
 }
@@ -58,31 +32,31 @@ static int clamp(int x, int lo, int hi) { return x < lo ? lo : x > hi ? hi : x; 
 
 /* The numbers by which std is divided are the standard deviations of the integer parts under uniform quants. */
 
-static void fill_q4_0(struct gguf_rng *r, float std, struct block_q4_0 *b) {
+static void fill_q4_0(struct rng *r, float std, struct block_q4_0 *b) {
     b->d = f16_from_f32(scale(r, std / 4.6f));
 }
 
-static void fill_q4_1(struct gguf_rng *r, float std, struct block_q4_1 *b) {
+static void fill_q4_1(struct rng *r, float std, struct block_q4_1 *b) {
     float d = scale(r, std / 4.6f);
     b->d = f16_from_f32(d);
-    b->m = f16_from_f32(-d * (7.0f + gguf_rng_uniform(r)));
+    b->m = f16_from_f32(-d * (7.0f + rng_uniform(r)));
 }
 
-static void fill_q5_0(struct gguf_rng *r, float std, struct block_q5_0 *b) {
+static void fill_q5_0(struct rng *r, float std, struct block_q5_0 *b) {
     b->d = f16_from_f32(scale(r, std / 9.2f));
 }
 
-static void fill_q5_1(struct gguf_rng *r, float std, struct block_q5_1 *b) {
+static void fill_q5_1(struct rng *r, float std, struct block_q5_1 *b) {
     float d = scale(r, std / 9.2f);
     b->d = f16_from_f32(d);
-    b->m = f16_from_f32(-d * (15.0f + gguf_rng_uniform(r)));
+    b->m = f16_from_f32(-d * (15.0f + rng_uniform(r)));
 }
 
-static void fill_q8_0(struct gguf_rng *r, float std, struct block_q8_0 *b) {
+static void fill_q8_0(struct rng *r, float std, struct block_q8_0 *b) {
     b->d = f16_from_f32(scale(r, std / 74.0f));
 }
 
-static void fill_q2_K(struct gguf_rng *r, float std, struct block_q2_K *b) {
+static void fill_q2_K(struct rng *r, float std, struct block_q2_K *b) {
     float d = scale(r, std / 11.5f);
     for (int g = 0; g < 16; g++) {
         int s = pick(r, 4, 15), m = clamp(s + pick(r, -1, 1), 0, 15);
@@ -92,11 +66,11 @@ static void fill_q2_K(struct gguf_rng *r, float std, struct block_q2_K *b) {
     b->dmin = f16_from_f32(d * 1.5f); /* the mean quant: minimum and scale cancel on average */
 }
 
-static void fill_q3_K(struct gguf_rng *r, float std, struct block_q3_K *b) {
+static void fill_q3_K(struct rng *r, float std, struct block_q3_K *b) {
     b->d = f16_from_f32(scale(r, std / 43.0f));
 }
 
-static void fill_q4_scales(struct gguf_rng *r, uint8_t *scales) {
+static void fill_q4_scales(struct rng *r, uint8_t *scales) {
     int s[8], m[8];
     for (int g = 0; g < 8; g++) {
         s[g] = pick(r, 8, 63);
@@ -109,45 +83,45 @@ static void fill_q4_scales(struct gguf_rng *r, uint8_t *scales) {
     }
 }
 
-static void fill_q4_K(struct gguf_rng *r, float std, struct block_q4_K *b) {
+static void fill_q4_K(struct rng *r, float std, struct block_q4_K *b) {
     float d = scale(r, std / 182.0f);
     fill_q4_scales(r, b->scales);
     b->d = f16_from_f32(d);
     b->dmin = f16_from_f32(d * 7.5f);
 }
 
-static void fill_q5_K(struct gguf_rng *r, float std, struct block_q5_K *b) {
+static void fill_q5_K(struct rng *r, float std, struct block_q5_K *b) {
     float d = scale(r, std / 365.0f);
     fill_q4_scales(r, b->scales);
     b->d = f16_from_f32(d);
     b->dmin = f16_from_f32(d * 15.5f);
 }
 
-static void fill_q6_K(struct gguf_rng *r, float std, struct block_q6_K *b) {
+static void fill_q6_K(struct rng *r, float std, struct block_q6_K *b) {
     b->d = f16_from_f32(scale(r, std / 1366.0f));
 }
 
-static void fill_iq4_nl(struct gguf_rng *r, float std, struct block_iq4_nl *b) {
+static void fill_iq4_nl(struct rng *r, float std, struct block_iq4_nl *b) {
     b->d = f16_from_f32(scale(r, std / 65.0f));
 }
 
-static void fill_iq4_xs(struct gguf_rng *r, float std, struct block_iq4_xs *b) {
+static void fill_iq4_xs(struct rng *r, float std, struct block_iq4_xs *b) {
     b->d = f16_from_f32(scale(r, std / 1200.0f));
 }
 
 /* Scales are powers of two: the two around the wanted one, mixed so that the mean square is right. */
-static void fill_mxfp4(struct gguf_rng *r, float std, struct block_mxfp4 *b) {
+static void fill_mxfp4(struct rng *r, float std, struct block_mxfp4 *b) {
     int exp;
     float m = frexpf(std / 5.85f, &exp); /* m in [0.5, 1) */
     float p_upper = (4 * m * m - 1) / 3;
-    b->e = (uint8_t)clamp(127 + exp + (gguf_rng_uniform(r) < p_upper), 1, 254);
+    b->e = (uint8_t)clamp(127 + exp + (rng_uniform(r) < p_upper), 1, 254);
 }
 
 static float centred(uint32_t u, float std) { return ((float)(u >> 8) * 0x1p-24f - 0.5f) * 3.4641016f * std; }
 
-static void fill_scalar(struct gguf_rng *r, enum dtype t, float std, unsigned char *dst, uint64_t n) {
+static void fill_scalar(struct rng *r, enum dtype t, float std, unsigned char *dst, uint64_t n) {
     for (uint64_t i = 0; i < n; i += 2) {
-        uint64_t u = gguf_rng_next(r);
+        uint64_t u = rng_next(r);
         for (uint64_t j = i; j < i + 2 && j < n; j++, u >>= 32) {
             float f = centred((uint32_t)u, std);
             uint16_t h = t == DT_F16 ? f16_from_f32(f) : bf16_from_f32(f);
@@ -174,7 +148,7 @@ union any_block {
 };
 
 /* Sets the scales of a block whose bytes are random. */
-static void fill_block(struct gguf_rng *r, enum dtype t, float std, union any_block *b) {
+static void fill_block(struct rng *r, enum dtype t, float std, union any_block *b) {
     switch (t) {
     case DT_Q4_0: fill_q4_0(r, std, &b->q4_0); return;
     case DT_Q4_1: fill_q4_1(r, std, &b->q4_1); return;
@@ -194,7 +168,7 @@ static void fill_block(struct gguf_rng *r, enum dtype t, float std, union any_bl
     check_failed(__FILE__, __LINE__, "a quantized type");
 }
 
-void gguf_random_row(struct gguf_rng *r, enum dtype t, float std, void *dst, uint64_t n) {
+void gguf_random_row(struct rng *r, enum dtype t, float std, void *dst, uint64_t n) {
     const struct dtype_info *info = dtype_info((uint32_t)t);
     CHECK(info->supported && n % info->block_elems == 0);
     if (info->block_elems == 1) {

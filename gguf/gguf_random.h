@@ -7,14 +7,7 @@
 #include <stdint.h>
 
 #include "gguf/dtype.h"
-
-struct gguf_rng { /* xoshiro256** */
-    uint64_t s[4];
-};
-
-void gguf_rng_seed(struct gguf_rng *r, uint64_t seed);
-uint64_t gguf_rng_next(struct gguf_rng *r);
-float gguf_rng_uniform(struct gguf_rng *r); /* [0, 1) */
+#include "runtime/rng.h"
 
 /* n elements of type t (whole blocks) at dst, any alignment. */
-void gguf_random_row(struct gguf_rng *r, enum dtype t, float std, void *dst, uint64_t n);
+void gguf_random_row(struct rng *r, enum dtype t, float std, void *dst, uint64_t n);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/rng.h"
+
 struct cand {
     double weight; /* e^(logit - best), perhaps at a temperature; see weigh */
     float logit;
@@ -16,7 +18,7 @@ struct sampler {
     struct sampler_params p;
     uint32_t n_vocab;
     const uint32_t *allowed;
-    uint64_t rng[4];
+    struct rng rng;
     int32_t *recent; /* ring of repeat_last_n tokens */
     uint32_t n_recent, recent_at;
     int32_t *count; /* of each token in the ring */
@@ -81,27 +83,8 @@ void sampler_free(struct sampler *s) {
 
 void sampler_set_mask(struct sampler *s, const uint32_t *allowed) { s->allowed = allowed; }
 
-static uint64_t rotl(uint64_t x, int k) { return x << k | x >> (64 - k); }
-
-/* xoshiro256** by Blackman and Vigna (public domain), seeded by splitmix64. */
-static uint64_t rng_next(uint64_t s[4]) {
-    uint64_t out = rotl(s[1] * 5, 7) * 9, t = s[1] << 17;
-    s[2] ^= s[0];
-    s[3] ^= s[1];
-    s[1] ^= s[2];
-    s[0] ^= s[3];
-    s[2] ^= t;
-    s[3] = rotl(s[3], 45);
-    return out;
-}
-
 void sampler_reset(struct sampler *s, uint64_t seed) {
-    for (int i = 0; i < 4; i++) {
-        uint64_t z = seed += 0x9e3779b97f4a7c15u;
-        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-        z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-        s->rng[i] = z ^ z >> 31;
-    }
+    rng_seed(&s->rng, seed);
     s->n_recent = s->recent_at = 0;
     memset(s->count, 0, s->n_vocab * sizeof *s->count);
 }
@@ -323,7 +306,7 @@ static void keep_min_p(struct sampler *s) {
 
 static int32_t draw(struct sampler *s) {
     double sum = weigh(s, (double)s->p.temperature);
-    double u = (double)(rng_next(s->rng) >> 11) * 0x1p-53 * sum;
+    double u = (double)(rng_next(&s->rng) >> 11) * 0x1p-53 * sum;
     uint32_t last = 0;
     for (uint32_t i = 0; i < s->n; i++) {
         if (s->cand[i].weight <= 0) continue;

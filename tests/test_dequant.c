@@ -242,8 +242,8 @@ static void float_is_rounded_double(void **state) {
     unsigned char *src = malloc(N * 4 + 1);
     float *f = malloc(N * sizeof *f);
     double *d = malloc(N * sizeof *d);
-    struct gguf_rng r;
-    gguf_rng_seed(&r, 7);
+    struct rng r;
+    rng_seed(&r, 7);
     for (int t = 0; t < DT_MAX; t++) {
         if (!dtype_info((uint32_t)t)->supported) continue;
         double sum = 0, square = 0;

@@ -3,7 +3,7 @@
  * A model is described by data: `archs` (what an architecture has and its usual numbers), `tensors`
  * (names, shapes, fillings) and the options. Weights are scaled so that activations stay near 1 and
  * logits are lively; text is noise. The same options and seed give the same bytes, streamed to the file
- * in constant memory. Vocabularies are made up: bytes, letters, common words, then syllables. */
+ * in constant memory. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -12,6 +12,7 @@
 
 #include "gguf/gguf_random.h"
 #include "gguf/gguf_write.h"
+#include "tools/genmodel.h"
 
 enum feature {
     HAS_SPLIT = 1,   /* attn_q, attn_k, attn_v and ffn_gate, ffn_up as tensors of their own */
@@ -25,8 +26,6 @@ enum feature {
     HAS_ROPE_FREQS = 256,   /* llama3 scaling */
     HAS_ROPE_FACTORS = 512, /* longrope */
 };
-
-enum vocab_kind { VOCAB_SPM, VOCAB_BPE };
 
 struct arch {
     const char *option, *name; /* --arch, general.architecture */
@@ -112,168 +111,14 @@ struct model {
     const char *rope_scaling, *out, *chat_template;
 };
 
-_Noreturn static void die(int status, const char *text, const char *what) {
+_Noreturn void genmodel_die(int status, const char *text, const char *what) {
     fprintf(stderr, "hy-genmodel: %s%s%s\n", text, what ? ": " : "", what ? what : "");
     exit(status);
 }
 
-static void *must(void *p) {
-    if (!p) die(1, "out of memory", NULL);
+void *genmodel_must(void *p) {
+    if (!p) genmodel_die(1, "out of memory", NULL);
     return p;
-}
-
-/* The vocabulary: tokens in order, and by hash. */
-
-enum { TOKEN_NORMAL = 1, TOKEN_UNKNOWN = 2, TOKEN_CONTROL = 3, TOKEN_USER = 4, TOKEN_BYTE = 6 };
-
-struct vocab {
-    enum vocab_kind kind;
-    uint32_t n, cap, n_merge, mask;
-    struct gguf_str *tokens, *merges;
-    float *scores;
-    int32_t *types;
-    uint32_t *slots; /* token + 1 */
-    struct arena arena;
-};
-
-static uint32_t *vocab_slot(struct vocab *v, const char *text, size_t len) {
-    for (uint32_t k = (uint32_t)XXH3_64bits(text, len);; k++) {
-        uint32_t *slot = &v->slots[k & v->mask];
-        if (*slot == 0) return slot;
-        struct gguf_str s = v->tokens[*slot - 1];
-        if (s.len == len && memcmp(s.p, text, len) == 0) return slot;
-    }
-}
-
-/* False when the vocabulary is full or has the token. */
-static bool vocab_add(struct vocab *v, const char *text, size_t len, int type, float score) {
-    uint32_t *slot = vocab_slot(v, text, len);
-    if (v->n == v->cap || *slot != 0) return false;
-    v->tokens[v->n] = (struct gguf_str){must(arena_strndup(&v->arena, text, len)), len};
-    v->scores[v->n] = score;
-    v->types[v->n] = type;
-    *slot = ++v->n;
-    return true;
-}
-
-static void vocab_add_c(struct vocab *v, const char *text, int type) { vocab_add(v, text, strlen(text), type, 0); }
-
-/* The character that stands for a byte in byte-level BPE vocabularies, as UTF-8. */
-static size_t bpe_symbol(uint32_t byte, char *out) {
-    bool shown = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
-    uint32_t code = byte;
-    if (!shown) code = 256 + (byte <= 32 ? byte : byte <= 160 ? byte - 127 + 33 : 67);
-    if (code < 128) {
-        out[0] = (char)code;
-        return 1;
-    }
-    out[0] = (char)(0xc0 | code >> 6);
-    out[1] = (char)(0x80 | (code & 63));
-    return 2;
-}
-
-/* Every beginning of a word becomes a token, so that merges reach the whole; with `space` for words that
- * stand after one. */
-static void vocab_add_word(struct vocab *v, const char *word, bool space) {
-    char text[64], merge[64];
-    size_t begin = 0;
-    if (space) begin = (size_t)snprintf(text, sizeof text, "%s", v->kind == VOCAB_SPM ? "\xe2\x96\x81" : "\xc4\xa0");
-    snprintf(text + begin, sizeof text - begin, "%s", word);
-    size_t len = strlen(text);
-    for (size_t i = begin + (space ? 1 : 2); i <= len && v->n < v->cap; i++) {
-        if (!vocab_add(v, text, i, TOKEN_NORMAL, -(float)v->n) || v->kind == VOCAB_SPM) continue;
-        size_t n = (size_t)snprintf(merge, sizeof merge, "%.*s %c", (int)(i - 1), text, text[i - 1]);
-        v->merges[v->n_merge++] = (struct gguf_str){must(arena_strndup(&v->arena, merge, n)), n};
-    }
-}
-
-static void vocab_specials(struct vocab *v, const char *pre) {
-    if (v->kind == VOCAB_SPM) {
-        vocab_add_c(v, "<unk>", TOKEN_UNKNOWN);
-        vocab_add_c(v, "<s>", TOKEN_CONTROL);
-        vocab_add_c(v, "</s>", TOKEN_CONTROL);
-    } else if (strcmp(pre, "qwen2") == 0) {
-        vocab_add_c(v, "<|endoftext|>", TOKEN_CONTROL);
-        vocab_add_c(v, "<|im_start|>", TOKEN_CONTROL);
-        vocab_add_c(v, "<|im_end|>", TOKEN_CONTROL);
-    } else {
-        vocab_add_c(v, "<|unused|>", TOKEN_CONTROL);
-        vocab_add_c(v, "<|begin_of_text|>", TOKEN_CONTROL);
-        vocab_add_c(v, "<|end_of_text|>", TOKEN_CONTROL);
-    }
-    vocab_add_c(v, "<|tool|>", TOKEN_USER);
-}
-
-static void vocab_bytes(struct vocab *v) {
-    for (uint32_t byte = 0; byte < 256; byte++) {
-        char text[8];
-        size_t len;
-        if (v->kind == VOCAB_SPM) len = (size_t)snprintf(text, sizeof text, "<0x%02X>", byte);
-        else len = bpe_symbol(byte, text);
-        vocab_add(v, text, len, v->kind == VOCAB_SPM ? TOKEN_BYTE : TOKEN_NORMAL, 0);
-    }
-}
-
-static void vocab_letters(struct vocab *v) {
-    const char *letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,!?'-:;\n\"()";
-    vocab_add(v, "\xe2\x96\x81", 3, TOKEN_NORMAL, -(float)v->n);
-    for (const char *c = letters; *c; c++)
-        if (*c != '\n') vocab_add(v, c, 1, TOKEN_NORMAL, -(float)v->n);
-}
-
-static void vocab_syllables(struct vocab *v) {
-    const char *consonants = "bdfgklmnprstvz", *vowels = "aeiou";
-    for (uint32_t i = 0; v->n < v->cap; i++) {
-        char word[32], *w = word;
-        for (uint32_t k = i, j = 0; j < 4 && (k > 0 || j < 2); j++, k /= 70) {
-            *w++ = consonants[k % 70 / 5];
-            *w++ = vowels[k % 5];
-        }
-        *w = 0;
-        vocab_add_word(v, word, i % 3 != 0);
-    }
-}
-
-static void vocab_init(struct vocab *v, const struct model *m) {
-    static const char *const words[] = {
-        "the", "and", "to", "of", "in", "is", "you", "that", "it", "he", "was", "for", "on", "are", "with", "as",
-        "his", "they", "be", "at", "one", "have", "this", "from", "or", "had", "by", "hello", "world", "once", "upon",
-        "time", "there", "she", "we", "not", "but", "what", "all", "were", "when", "your", "can", "said",
-    };
-    uint32_t n_slot = 64;
-    while (n_slot < m->n_vocab * 2) n_slot *= 2;
-    *v = (struct vocab){.kind = m->vocab, .cap = m->n_vocab, .mask = n_slot - 1};
-    arena_init(&v->arena, 0);
-    v->tokens = must(arena_array(&v->arena, v->cap, sizeof *v->tokens));
-    v->merges = must(arena_array(&v->arena, v->cap, sizeof *v->merges));
-    v->scores = must(arena_array(&v->arena, v->cap, sizeof *v->scores));
-    v->types = must(arena_array(&v->arena, v->cap, sizeof *v->types));
-    v->slots = must(arena_array(&v->arena, n_slot, sizeof *v->slots));
-    vocab_specials(v, m->arch->pre);
-    vocab_bytes(v);
-    if (v->kind == VOCAB_SPM) vocab_letters(v);
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) vocab_add_word(v, words[i], true);
-    vocab_syllables(v);
-}
-
-static void put_vocab(struct gguf_writer *w, const struct model *m) {
-    struct vocab v;
-    vocab_init(&v, m);
-    bool qwen = m->vocab == VOCAB_BPE && strcmp(m->arch->pre, "qwen2") == 0;
-    gguf_put_str(w, "tokenizer.ggml.model", m->vocab == VOCAB_SPM ? "llama" : "gpt2");
-    gguf_put_str(w, "tokenizer.ggml.pre", m->vocab == VOCAB_SPM ? "default" : m->arch->pre);
-    gguf_put_arr_str(w, "tokenizer.ggml.tokens", v.tokens, v.n);
-    if (m->vocab == VOCAB_SPM) gguf_put_arr(w, "tokenizer.ggml.scores", GGUF_F32, v.scores, v.n);
-    gguf_put_arr(w, "tokenizer.ggml.token_type", GGUF_I32, v.types, v.n);
-    if (m->vocab == VOCAB_BPE) gguf_put_arr_str(w, "tokenizer.ggml.merges", v.merges, v.n_merge);
-    gguf_put_u32(w, "tokenizer.ggml.bos_token_id", qwen ? 0 : 1);
-    gguf_put_u32(w, "tokenizer.ggml.eos_token_id", 2);
-    if (m->vocab == VOCAB_SPM) gguf_put_u32(w, "tokenizer.ggml.unknown_token_id", 0);
-    gguf_put_bool(w, "tokenizer.ggml.add_bos_token", !qwen);
-    gguf_put_bool(w, "tokenizer.ggml.add_eos_token", false);
-    if (strncmp(m->arch->name, "gemma", 5) == 0) gguf_put_bool(w, "tokenizer.ggml.add_space_prefix", false);
-    if (m->chat_template) gguf_put_str(w, "tokenizer.chat_template", m->chat_template);
-    arena_deinit(&v.arena);
 }
 
 /* Metadata. */
@@ -338,7 +183,9 @@ static void put_metadata(struct gguf_writer *w, const struct model *m) {
     gguf_put_f32(w, key(m, "attention.layer_norm_rms_epsilon"), m->arch->eps);
     put_rope(w, m);
     put_optional(w, m);
-    put_vocab(w, m);
+    genmodel_put_vocab(w, m->vocab, m->arch->pre, m->n_vocab);
+    if (strncmp(m->arch->name, "gemma", 5) == 0) gguf_put_bool(w, "tokenizer.ggml.add_space_prefix", false);
+    if (m->chat_template) gguf_put_str(w, "tokenizer.chat_template", m->chat_template);
 }
 
 /* Tensors. */
@@ -373,7 +220,7 @@ static enum dtype tensor_type(const struct model *m, const struct tensor *t, uin
 }
 
 static struct tensor *plan_tensors(const struct model *m, uint32_t *n) {
-    struct tensor *all = must(calloc((size_t)N_DESC * (m->n_layer + 1), sizeof *all));
+    struct tensor *all = genmodel_must(calloc((size_t)N_DESC * (m->n_layer + 1), sizeof *all));
     *n = 0;
     for (uint32_t layer = 0; layer <= m->n_layer; layer++) { /* round 0 is for what is no layer's */
         for (size_t i = 0; i < N_DESC; i++) {
@@ -416,8 +263,8 @@ static float llama3_factor(const struct model *m, uint64_t i) {
     return 1 / ((1 - smooth) / 8 + smooth);
 }
 
-static float vector_value(const struct model *m, const struct tensor *t, uint64_t i, struct gguf_rng *r) {
-    float u = gguf_rng_uniform(r), place = (float)i / (float)t->dims[0];
+static float vector_value(const struct model *m, const struct tensor *t, uint64_t i, struct rng *r) {
+    float u = rng_uniform(r), place = (float)i / (float)t->dims[0];
     switch (t->desc->fill) {
     case NORM: return 0.8f + 0.4f * u;
     case NORM_POST: return branch_gain(t) * (0.8f + 0.4f * u);
@@ -432,7 +279,7 @@ static float vector_value(const struct model *m, const struct tensor *t, uint64_
     }
 }
 
-static void write_vector(const struct model *m, const struct tensor *t, struct gguf_rng *r, struct gguf_writer *w,
+static void write_vector(const struct model *m, const struct tensor *t, struct rng *r, struct gguf_writer *w,
                          struct err *e) {
     for (uint64_t i = 0; i < t->dims[0] && e->code == 0; i++) {
         float f = vector_value(m, t, i, r);
@@ -440,10 +287,10 @@ static void write_vector(const struct model *m, const struct tensor *t, struct g
     }
 }
 
-static void write_matrix(const struct model *m, const struct tensor *t, struct gguf_rng *r, struct gguf_writer *w,
+static void write_matrix(const struct model *m, const struct tensor *t, struct rng *r, struct gguf_writer *w,
                          struct err *e) {
     uint64_t n_row = t->dims[1] * (t->n_dims == 3 ? t->dims[2] : 1), row_bytes = dtype_bytes(t->type, t->dims[0]);
-    void *row = must(malloc(row_bytes));
+    void *row = genmodel_must(malloc(row_bytes));
     for (uint64_t i = 0; i < n_row && e->code == 0; i++) {
         gguf_random_row(r, t->type, weight_std(m, t), row, t->dims[0]);
         gguf_write_data(w, row, row_bytes, e);
@@ -453,8 +300,8 @@ static void write_matrix(const struct model *m, const struct tensor *t, struct g
 
 /* Each tensor has a generator of its own, so that options that add tensors leave the others as they are. */
 static void write_tensor(const struct model *m, const struct tensor *t, struct gguf_writer *w, struct err *e) {
-    struct gguf_rng r;
-    gguf_rng_seed(&r, XXH3_64bits_withSeed(t->name, strlen(t->name), m->seed));
+    struct rng r;
+    rng_seed(&r, XXH3_64bits_withSeed(t->name, strlen(t->name), m->seed));
     if (t->n_dims == 1) write_vector(m, t, &r, w, e);
     else write_matrix(m, t, &r, w, e);
 }
@@ -476,7 +323,7 @@ static void write_part(const struct model *m, uint32_t part, const struct tensor
     char path[4096];
     part_path(m, part, path, sizeof path);
     FILE *f = fopen(path, "wb");
-    if (!f) die(1, strerror(errno), path);
+    if (!f) genmodel_die(1, strerror(errno), path);
     struct gguf_writer w;
     struct err e = {0};
     gguf_writer_init(&w);
@@ -489,7 +336,7 @@ static void write_part(const struct model *m, uint32_t part, const struct tensor
     for (uint32_t i = begin; i < end && e.code == 0; i++) write_tensor(m, &all[i], &w, &e);
     if (e.code == 0) gguf_write_end(&w, &e);
     gguf_writer_deinit(&w);
-    if (fclose(f) != 0 || e.code != 0) die(1, e.code ? e.text : strerror(errno), path);
+    if (fclose(f) != 0 || e.code != 0) genmodel_die(1, e.code ? e.text : strerror(errno), path);
 }
 
 static void write_model(const struct model *m) {

@@ -34,9 +34,9 @@ KFLAGS := -x c++ -std=c++14 $(KARCH_$(UNAME_M)) -ffp-contract=off -flax-vector-c
           -Werror=vla-cxx-extension -Werror=global-constructors -I.
 endif
 
-$(SCAN): tools/build/scan_kernels.c
+$(SCAN): $(wildcard tools/build/scan*.c) tools/build/scan.h
 	@mkdir -p $(@D)
-	$(call SAY,SCAN) $(CC) -std=gnu17 -O1 $< -o $@
+	$(call SAY,SCAN) $(CC) -std=gnu17 $(WARN) -O1 -I. $(filter %.c,$^) -o $@
 $(K)/%.msl: %.metal $(SCAN)
 	@mkdir -p $(@D)
 	$(call SAY,TEXT) $(SCAN) text $< $@
