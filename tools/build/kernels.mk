@@ -25,6 +25,7 @@ KOPT_tsan := -O2 -g1
 KOPT_cov := -O1 -g
 KOPT_asan := -O1 -g -fsanitize=address -fsanitize-address-use-after-return=never -fno-omit-frame-pointer
 KOPT_ubsan := -O1 -g -fsanitize=undefined -fno-sanitize=function,vptr -fno-sanitize-recover=all
+KOPT_san := $(KOPT_asan) -fsanitize=undefined -fno-sanitize=function,vptr -fno-sanitize-recover=all
 KOPT_fuzz := -O1 -g
 KOPT_race := -O1 -g -fno-vectorize -fno-slp-vectorize -fsanitize=thread -fno-sanitize-thread-atomics -DSOFT_RACE
 KARCH_x86_64 := -march=x86-64-v3 -Xclang -ffloat16-excess-precision=none
