@@ -2,7 +2,8 @@
  *
  * All workers (the committing thread is worker 0) go through the list in order. At each call they take
  * items until none is left, then move on; at a call with a barrier they first wait for each other. So
- * calls without a barrier between them overlap, and a barrier costs one spin. */
+ * calls without a barrier between them overlap, and a barrier costs one spin. Who waits long sleeps: where other programs keep the
+ * processors busy, a thread that spins or yields spends the turn in which the one it waits for could have run. */
 #include "runtime/cpu.h"
 
 #include <pthread.h>
@@ -22,7 +23,7 @@
 #include "runtime/device_impl.h"
 #include "runtime/machine.h"
 
-#define SPIN_LIMIT 1000            /* pauses, 40 to 60 us, before a waiting worker lets others run */
+#define SPIN_LIMIT 1000            /* pauses, 40 to 60 us, before a waiting worker sleeps */
 #define MAX_THREAD 256
 #define FIRST_CALLS 64
 #define HUGE_PAGE ((uint64_t)2 << 20)
@@ -51,7 +52,9 @@ struct cpu_device {
     pthread_t threads[MAX_THREAD]; /* workers 1.. */
     uint32_t n_started;
     pthread_mutex_t lock;
-    pthread_cond_t wake;
+    pthread_cond_t wake;           /* a new list */
+    pthread_cond_t met;            /* the last worker has come to the barrier */
+    atomic_uint n_asleep;          /* workers that wait for `met` */
     atomic_uint run;               /* rises with each list; workers sleep or spin on it */
     atomic_bool stop;
     _Alignas(64) atomic_uint arrived; /* workers at the current barrier */
@@ -71,19 +74,31 @@ static inline void cpu_relax(void) {
 #endif
 }
 
+static void wake_all(struct cpu_device *d, pthread_cond_t *sleepers) {
+    pthread_mutex_lock(&d->lock);
+    pthread_cond_broadcast(sleepers);
+    pthread_mutex_unlock(&d->lock);
+}
+
 static void rendezvous(struct cpu_device *d) {
     uint32_t n = d->base.n_thread;
     if (n == 1) return;
     uint32_t phase = atomic_load_explicit(&d->phase, memory_order_acquire);
     if (atomic_fetch_add_explicit(&d->arrived, 1, memory_order_acq_rel) == n - 1) {
         atomic_store_explicit(&d->arrived, 0, memory_order_relaxed);
-        atomic_store_explicit(&d->phase, phase + 1, memory_order_release);
+        atomic_store(&d->phase, phase + 1); /* in one order with n_asleep: either a sleeper is seen here, or it sees the phase */
+        if (atomic_load(&d->n_asleep)) wake_all(d, &d->met);
         return;
     }
-    for (uint32_t spins = 0; atomic_load_explicit(&d->phase, memory_order_acquire) == phase; spins++) {
-        if (spins < SPIN_LIMIT) cpu_relax();
-        else sched_yield();
+    for (uint32_t spins = 0; spins < SPIN_LIMIT; spins++) {
+        if (atomic_load_explicit(&d->phase, memory_order_acquire) != phase) return;
+        cpu_relax();
     }
+    pthread_mutex_lock(&d->lock);
+    atomic_fetch_add(&d->n_asleep, 1);
+    while (atomic_load(&d->phase) == phase) pthread_cond_wait(&d->met, &d->lock);
+    atomic_fetch_sub(&d->n_asleep, 1);
+    pthread_mutex_unlock(&d->lock);
 }
 
 static void run_call(struct cpu_call *c, struct cpu_worker *w) {
@@ -122,10 +137,8 @@ static void *worker_main(void *p) {
 }
 
 static void wake_workers(struct cpu_device *d) {
-    pthread_mutex_lock(&d->lock);
     atomic_fetch_add(&d->run, 1);
-    pthread_cond_broadcast(&d->wake);
-    pthread_mutex_unlock(&d->lock);
+    wake_all(d, &d->wake);
 }
 
 static struct cpu_device *cpu_of(struct device *d) { return (struct cpu_device *)d; }
@@ -136,6 +149,7 @@ static void cpu_close(struct device *base) {
     atomic_store(&d->stop, true);
     wake_workers(d);
     for (uint32_t i = 0; i < d->n_started; i++) pthread_join(d->threads[i], NULL);
+    pthread_cond_destroy(&d->met);
     pthread_cond_destroy(&d->wake);
     pthread_mutex_destroy(&d->lock);
     free(d->cmd.calls);
@@ -326,6 +340,7 @@ int cpu_device_open(const struct device_options *opt, struct device **out, struc
     d->cmd.base.dev = &d->base;
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->wake, NULL);
+    pthread_cond_init(&d->met, NULL);
     snprintf(d->base.text, sizeof d->base.text, "cpu: %s, %u thread%s", cpu_isa_name(isa), d->base.n_thread,
              d->base.n_thread == 1 ? "" : "s");
     void *scratch = NULL;
