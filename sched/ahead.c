@@ -39,7 +39,7 @@ static bool find_router(const struct program *p, uint32_t route, struct router *
     return true;
 }
 
-/* Where the early router's results lie in its room, for AHEAD_ROWS rows. */
+/* Where an early router's results lie in its part of the room, for AHEAD_ROWS rows. */
 struct room {
     uint64_t norm, quant, logits, ids, weights, end;
 };
@@ -52,7 +52,7 @@ static struct room room_of(const struct hy_engine *en) {
     r.logits = r.quant + row * en->h.n_embd + 4096; /* no activation format is wider than f32 by more than its scales */
     r.ids = r.logits + row * en->h.n_expert;
     r.weights = r.ids + row * en->h.n_expert_used;
-    r.end = r.weights + row * en->h.n_expert_used;
+    r.end = (r.weights + row * en->h.n_expert_used + 255) / 256 * 256;
     return r;
 }
 
@@ -81,7 +81,7 @@ int ahead_open(struct hy_engine *en, bool guesses, struct err *e) {
     if (!a->predict || !a->next_route || !a->before || !a->ids) return err_set(e, ERR_NOMEM, "no memory for predictions");
     popularity_load(&a->popularity, a->model_hash, warning, sizeof warning);
     find_next_routes(en);
-    return buf_new(en->dev, room_of(en).end, "the early router", &a->room, e);
+    return buf_new(en->dev, AHEAD_LAYERS * room_of(en).end, "the early routers", &a->room, e);
 }
 
 void ahead_close(struct hy_engine *en) {
@@ -106,30 +106,41 @@ void ahead_warm(struct hy_engine *en) {
             if (en->fit.layer_class[il] != FIT_NO_CLASS) experts_ahead(x, il, &(uint16_t){(uint16_t)k}, 1, EXPERT_WARM);
 }
 
-int ahead_encode(struct exec *x, uint32_t route, struct err *e) {
+/* The router of `next` on the input of the router of `route`. */
+static int encode_router(struct exec *x, uint32_t depth, const struct router *here, const struct router *r, struct err *e) {
     struct hy_engine *en = x->en;
-    struct ahead *a = &en->stream.ahead;
-    uint32_t next = a->next_route[en->p.ops[route].layer];
-    struct router here, r;
-    a->early = false;
-    if (next == NONE || x->n_row > AHEAD_ROWS || !find_router(&en->p, route, &here) || !find_router(&en->p, next, &r)) return ERR_OK;
-    if (en->p.acts[r.route->out].rows != en->p.acts[here.route->out].rows && x->n_out != x->n_tok) return ERR_OK;
+    struct buf *b = &en->stream.ahead.room;
     struct room at = room_of(en);
-    struct ref norm = {&a->room, at.norm}, quant = {&a->room, at.quant}, logits = {&a->room, at.logits}, none = {0};
-    struct rms_norm_args na = {.n_row = x->n_row, .dim = r.norm->norm.dim, .eps = r.norm->norm.eps};
-    struct matmul_args ma = {.n_tok = x->n_row, .n_in = r.product->w.n_in, .n_out = r.product->w.n_out, .w_type = (uint32_t)r.product->w.type};
-    struct route_args ra = {.n_tok = x->n_row, .n_expert = r.route->route.n_expert, .n_used = r.route->route.n_used};
-    int rc = rms_norm_encode(x->c, &na, norm, exec_act(x, here.norm->in), none, exec_weight(x, &r.norm->w), e);
+    uint64_t from = depth * at.end;
+    struct ref norm = {b, from + at.norm}, quant = {b, from + at.quant}, logits = {b, from + at.logits}, none = {0};
+    struct rms_norm_args na = {.n_row = x->n_row, .dim = r->norm->norm.dim, .eps = r->norm->norm.eps};
+    struct matmul_args ma = {.n_tok = x->n_row, .n_in = r->product->w.n_in, .n_out = r->product->w.n_out, .w_type = (uint32_t)r->product->w.type};
+    struct route_args ra = {.n_tok = x->n_row, .n_expert = r->route->route.n_expert, .n_used = r->route->route.n_used};
+    int rc = rms_norm_encode(x->c, &na, norm, exec_act(x, here->norm->in), none, exec_weight(x, &r->norm->w), e);
     cmd_barrier(x->c);
-    if (r.quant && !rc) {
-        struct act_quant_args qa = {.n_row = x->n_row, .dim = r.quant->quant.dim, .fmt = r.quant->quant.fmt};
+    if (r->quant && !rc) {
+        struct act_quant_args qa = {.n_row = x->n_row, .dim = r->quant->quant.dim, .fmt = r->quant->quant.fmt};
         rc = act_quant_encode(x->c, &qa, quant, norm, e);
         cmd_barrier(x->c);
     }
-    if (!rc) rc = matmul_encode(x->c, &ma, logits, r.quant ? quant : norm, exec_weight(x, &r.product->w), exec_weight(x, &r.product->bias), e);
+    if (!rc) rc = matmul_encode(x->c, &ma, logits, r->quant ? quant : norm, exec_weight(x, &r->product->w), exec_weight(x, &r->product->bias), e);
     cmd_barrier(x->c);
-    if (!rc) rc = route_encode(x->c, &ra, (struct ref){&a->room, at.ids}, (struct ref){&a->room, at.weights}, logits, e);
-    a->early = !rc;
+    return rc ? rc : route_encode(x->c, &ra, (struct ref){b, from + at.ids}, (struct ref){b, from + at.weights}, logits, e);
+}
+
+int ahead_encode(struct exec *x, uint32_t route, struct err *e) {
+    struct hy_engine *en = x->en;
+    struct ahead *a = &en->stream.ahead;
+    struct router here, r;
+    int rc = ERR_OK;
+    a->n_early = 0;
+    if (x->n_row > AHEAD_ROWS || !find_router(&en->p, route, &here)) return ERR_OK;
+    for (uint32_t next = route; a->n_early < AHEAD_LAYERS && !rc; a->n_early++) {
+        next = a->next_route[en->p.ops[next].layer];
+        if (next == NONE || !find_router(&en->p, next, &r)) break;
+        if (en->p.acts[r.route->out].rows != en->p.acts[here.route->out].rows && x->n_out != x->n_tok) break;
+        rc = encode_router(x, a->n_early, &here, &r, e);
+    }
     return rc;
 }
 
@@ -143,18 +154,24 @@ static uint32_t distinct(const int32_t *ids, uint32_t n, uint16_t *out, uint32_t
     return k;
 }
 
-/* Guesses of every kind are made, so that their precision is known; those of the best are read. */
-static void guess_next(struct hy_engine *en, uint32_t layer, uint32_t n_row) {
+/* Guesses of every kind are made, so that their precision is known; those of routers are read. */
+static void guess(struct hy_engine *en, enum predictor which, uint32_t layer, uint32_t n_row) {
     struct ahead *a = &en->stream.ahead;
     struct guess g[PREDICT_MAX];
     uint32_t most = n_row * en->h.n_expert_used;
-    if (most > PREDICT_MAX) most = PREDICT_MAX;
-    for (int which = 0; which < N_PREDICTORS; which++) {
-        uint32_t n = predict_next(a->predict, (enum predictor)which, layer, g, most);
-        for (uint32_t i = 0; i < n && which == PREDICT_ROUTER && a->guesses; i++)
-            if (g[i].confidence >= GUESS_CONFIDENCE && experts_ahead(&en->stream.experts, layer, &g[i].expert, 1, EXPERT_GUESS))
-                predict_read(a->predict, (enum predictor)which, layer, g[i].expert);
-    }
+    uint32_t n = predict_next(a->predict, which, layer, g, most < PREDICT_MAX ? most : PREDICT_MAX);
+    for (uint32_t i = 0; i < n && which <= PREDICT_ROUTER_2 && a->guesses; i++)
+        if (g[i].confidence >= GUESS_CONFIDENCE && experts_ahead(&en->stream.experts, layer, &g[i].expert, 1, EXPERT_GUESS))
+            predict_read(a->predict, which, layer, g[i].expert);
+}
+
+static void guess_early(struct hy_engine *en, uint32_t depth, uint32_t layer, uint32_t n_row) {
+    struct ahead *a = &en->stream.ahead;
+    enum predictor which = depth ? PREDICT_ROUTER_2 : PREDICT_ROUTER;
+    struct room at = room_of(en);
+    const int32_t *ids = (const int32_t *)(a->room.host + depth * at.end + at.ids);
+    predict_offer(a->predict, which, layer, a->ids, distinct(ids, n_row * en->h.n_expert_used, a->ids, en->h.n_expert));
+    guess(en, which, layer, n_row);
 }
 
 static void learn(struct hy_engine *en, const struct exec *x, uint32_t route, const int32_t *routed, uint32_t n_row) {
@@ -172,18 +189,14 @@ static void learn(struct hy_engine *en, const struct exec *x, uint32_t route, co
 void ahead_routed(struct hy_engine *en, const struct exec *x, uint32_t route, const int32_t *routed, uint32_t n_row) {
     struct ahead *a = &en->stream.ahead;
     const struct op *o = &en->p.ops[route];
-    uint32_t next = a->next_route[o->layer];
     learn(en, x, route, routed, n_row);
     if (n_row > AHEAD_ROWS) return;
-    uint32_t n = distinct(routed, n_row * o->route.n_used, a->ids, en->h.n_expert);
-    predict_routed(a->predict, o->layer, a->ids, n);
-    if (next == NONE) return;
-    uint32_t layer = en->p.ops[next].layer;
-    if (a->early) {
-        n = distinct((const int32_t *)(a->room.host + room_of(en).ids), n_row * o->route.n_used, a->ids, en->h.n_expert);
-        predict_offer(a->predict, layer, a->ids, n);
-    }
-    guess_next(en, layer, n_row);
+    predict_routed(a->predict, o->layer, a->ids, distinct(routed, n_row * o->route.n_used, a->ids, en->h.n_expert));
+    uint32_t next = a->next_route[o->layer];
+    for (uint32_t depth = 0, at = next; depth < a->n_early; depth++, at = a->next_route[en->p.ops[at].layer])
+        guess_early(en, depth, en->p.ops[at].layer, n_row);
+    for (int which = PREDICT_ROUTER_2 + 1; which < N_PREDICTORS && next != NONE; which++)
+        guess(en, (enum predictor)which, en->p.ops[next].layer, n_row);
 }
 
 void ahead_end_step(struct hy_engine *en, uint32_t n_tok) { popularity_end_tokens(&en->stream.ahead.popularity, n_tok); }

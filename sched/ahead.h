@@ -1,9 +1,9 @@
 /* What may be read before it is asked for: experts that were popular in earlier runs, and those that the next layer will choose.
  *
  * Warm start: at open the cache is filled in the background, most popular first (sched/popularity.h, kept per model in the cache
- * folder). While few tokens are decoded, the router of the next expert layer runs early, on the residual stream as it stands before
- * this layer's FFN is added; its choice and the co-activation counts are guesses (sched/predict.h), and guesses that have proved right often
- * enough are read while the disk would rest. Nothing here changes a result.
+ * folder). While few tokens are decoded, the routers of the next two expert layers run early, on the residual stream as it stands before
+ * this layer's FFN is added; their choices and the co-activation counts are guesses (sched/predict.h), and guesses of routers that have
+ * proved right often enough are read while the disk would rest: the nearer layer's before the further one's. Nothing here changes a result.
  *
  * Threads: the engine's. Nothing allocates after ahead_open but saving. */
 #pragma once
@@ -13,7 +13,8 @@
 struct hy_engine;
 struct exec;
 
-#define AHEAD_ROWS 8u /* tokens of a step for which guessing pays */
+#define AHEAD_ROWS 8u   /* tokens of a step for which guessing pays */
+#define AHEAD_LAYERS 2u /* whose routers run early */
 
 struct ahead {
     struct popularity popularity;
@@ -21,10 +22,10 @@ struct ahead {
     uint64_t model_hash;
     uint32_t first_route;  /* op of the first expert layer's router */
     uint32_t *next_route;  /* (n_layer) op of the next expert layer's router; UINT32_MAX: none */
-    struct buf room;       /* of the early router */
+    struct buf room;       /* of the early routers */
     uint16_t *before;      /* (n_step, n_used) what the expert layer before chose */
     uint16_t *ids;         /* (n_expert) */
-    bool early;            /* the early router has run for the chunk at hand */
+    uint32_t n_early;      /* routers that have run early for the chunk at hand */
     bool guesses;          /* read on guesses */
 };
 
@@ -32,8 +33,8 @@ int ahead_open(struct hy_engine *en, bool guesses, struct err *e);
 void ahead_close(struct hy_engine *en); /* saves the popularity; a cache folder that cannot be written is no matter */
 /* Begins to fill the empty slots of the cache. */
 void ahead_warm(struct hy_engine *en);
-/* Encodes the router of the next expert layer behind `route`, when the chunk is small. */
+/* Encodes the routers of the next expert layers behind `route`, when the chunk is small. */
 int ahead_encode(struct exec *x, uint32_t route, struct err *e);
-/* The layer's choice is known and its reads are queued: learns, and reads what the next layer is likely to want. */
+/* The layer's choice is known and its reads are queued: learns, and reads what the next layers are likely to want. */
 void ahead_routed(struct hy_engine *en, const struct exec *x, uint32_t route, const int32_t *routed, uint32_t n_row);
 void ahead_end_step(struct hy_engine *en, uint32_t n_tok);

@@ -152,7 +152,7 @@ struct hy_stream_stats {
     uint64_t n_hit, n_miss, n_evict;    /* experts, counted once per layer and chunk of a step */
     uint64_t n_guess, n_useful;         /* experts read on a guess; of them chosen */
     uint32_t n_slot, n_slot_live;       /* of the expert cache; fewer are live under memory pressure */
-    struct { const char *name; uint64_t n_guess, n_right, n_chosen; } predictor[4]; /* precision right/guess, recall right/chosen */
+    struct { const char *name; uint64_t n_guess, n_right, n_chosen; } predictor[5]; /* precision right/guess, recall right/chosen */
 };
 void hy_stream_stats(struct hy_engine *en, struct hy_stream_stats *out);
 

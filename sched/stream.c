@@ -430,6 +430,7 @@ void hy_stream_stats(struct hy_engine *en, struct hy_stream_stats *out) {
         .n_hit = xs->n_hit, .n_miss = xs->n_miss, .n_evict = xs->n_evict, .n_guess = xs->n_guess, .n_useful = xs->n_useful,
         .n_slot = st->experts.n_slot};
     for (uint32_t i = 0; i < st->experts.n_slot; i++) out->n_slot_live += st->experts.slabs[st->experts.slots[i].slab].host != NULL;
+    _Static_assert(sizeof out->predictor / sizeof *out->predictor == N_PREDICTORS, "hy.h has room for every predictor");
     for (int p = 0; st->ahead.predict && p < N_PREDICTORS; p++) {
         struct predict_stats ps = predict_stats(st->ahead.predict, (enum predictor)p);
         out->predictor[p].name = predict_name((enum predictor)p);

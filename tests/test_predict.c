@@ -182,7 +182,7 @@ static void ranks_and_accounts(void **state) {
     assert_int_equal(predict_next(p, PREDICT_ACROSS, 1, g, 5), 3);
     assert_true(g[0].expert == 4 && g[1].expert == 2 && g[2].expert == 3);
     assert_float_equal(g[0].confidence, 0.5f, 0);
-    predict_offer(p, 1, (uint16_t[]){3, 0, 2}, 3);
+    predict_offer(p, PREDICT_ROUTER, 1, (uint16_t[]){3, 0, 2}, 3);
     assert_int_equal(predict_next(p, PREDICT_ROUTER, 1, g, 2), 2);
     assert_true(g[0].expert == 3 && g[1].expert == 0);
     predict_read(p, PREDICT_ROUTER, 1, 3);
@@ -193,6 +193,10 @@ static void ranks_and_accounts(void **state) {
     assert_true(s.n_guess == 3 && s.n_right == 2 && s.n_chosen == 2 && s.n_read == 1 && s.n_wasted == 0);
     assert_true(r.n_guess == 2 && r.n_right == 1 && r.n_chosen == 2 && r.n_read == 2 && r.n_wasted == 1);
     assert_int_equal(predict_next(p, PREDICT_ROUTER, 1, g, 5), 0); /* an offer is good for once */
+    predict_offer(p, PREDICT_ROUTER_2, 0, (uint16_t[]){1}, 1); /* each early router has its own list and record */
+    predict_offer(p, PREDICT_ROUTER, 0, (uint16_t[]){2}, 1);
+    assert_true(predict_next(p, PREDICT_ROUTER_2, 0, g, 5) == 1 && g[0].expert == 1);
+    assert_true(predict_next(p, PREDICT_ROUTER, 0, g, 5) == 1 && g[0].expert == 2);
     assert_int_equal(predict_next(p, PREDICT_LAST, 1, g, 5), 2);
     assert_true(g[0].expert == 4 && g[1].expert == 3);
     assert_int_equal(predict_next(p, PREDICT_WITHIN, 1, g, 5), 3);

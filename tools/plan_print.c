@@ -126,8 +126,8 @@ void plan_say_stream(struct hy_engine *en) {
     fprintf(stderr, "experts     %6.1f %% were there; %llu misses, %llu evicted; %llu read on a guess, %llu of them chosen\n",
             100.0 * (double)s.n_hit / (double)(s.n_hit + s.n_miss), (unsigned long long)s.n_miss, (unsigned long long)s.n_evict,
             (unsigned long long)s.n_guess, (unsigned long long)s.n_useful);
-    for (int i = 0; i < 4 && s.predictor[i].name; i++)
+    for (size_t i = 0; i < sizeof s.predictor / sizeof *s.predictor && s.predictor[i].name; i++)
         if (s.predictor[i].n_guess)
-            fprintf(stderr, "guesses     %-16s precision %.2f, recall %.2f\n", s.predictor[i].name, (double)s.predictor[i].n_right / (double)s.predictor[i].n_guess,
+            fprintf(stderr, "guesses     %-27s precision %.2f, recall %.2f\n", s.predictor[i].name, (double)s.predictor[i].n_right / (double)s.predictor[i].n_guess,
                     s.predictor[i].n_chosen ? (double)s.predictor[i].n_right / (double)s.predictor[i].n_chosen : 0);
 }
