@@ -19,10 +19,13 @@ static const float rates[N_RATE] = {1 / 1.02f, 1 / 4.f, 1 / 14.f, 1 / 50.f, 1 / 
 #define SAMPLES_A_STEP 96  /* so that these span about 20 steps */
 #define MIN_SAMPLES 64
 #define SEED_TOK 64        /* a seed weighs as many tokens */
+#define START_USES 0.5     /* before any token each expert counts as used so often */
+#define AHEAD 0.01f        /* part of the steps that a slot is held for, at which its use is weighed */
+#define LEFT_FORGET 0.95f  /* of what left, per step */
 #define FRESH_RANK 1e-3f   /* behind all others */
 #define PHASE_FADES 0.95f
 #define POPULAR 4u         /* the estimate that says who is popular: of 200 tokens */
-#define FORGET 0.98f       /* of what repeated and what was popular, per step */
+#define FORGET 0.999f      /* of what repeated and what was popular, per step */
 
 struct layer {
     float *share[N_RATE];  /* (n_expert) estimates: tokens choose the expert with this chance */
@@ -45,6 +48,8 @@ struct expert_policy {
     uint64_t n_step;
     double now;                          /* step of the latest visit */
     float weight[N_ESTIMATE];            /* of the mixture; they sum to 1 */
+    float lasting[N_ESTIMATE];           /* the same for as far ahead as a slot is held */
+    float n_left;                        /* residents that went, recent steps' */
     float (*sample)[N_ESTIMATE];         /* (N_SAMPLE) what each estimate said of a choice before it was made */
     uint64_t n_sampled;
     uint64_t n_choice, n_choice_of_step; /* tokens times experts, so far and in this step */
@@ -74,7 +79,7 @@ struct expert_policy *expert_policy_new(uint32_t n_layer, uint32_t n_expert, str
         y->visited_step = (double)l / n_layer - 1;
     }
     for (uint32_t e = 0; ok && e < n_expert; e++) p->seen[e] = MIN_SHARE;
-    for (uint32_t i = 0; i < N_ESTIMATE; i++) p->weight[i] = 1.0f / N_ESTIMATE;
+    for (uint32_t i = 0; i < N_ESTIMATE; i++) p->weight[i] = p->lasting[i] = 1.0f / N_ESTIMATE;
     return ok ? p : NULL;
 }
 
@@ -116,8 +121,23 @@ static void learn_weights(struct expert_policy *p) {
     for (uint32_t i = 0; i < N_ESTIMATE; i++) p->weight[i] /= sum;
 }
 
+/* What the last few tokens say has passed by the time that a slot is given away, the more so the longer slots are held:
+ * then the slower estimates speak, and at last the even share. */
+static void weigh_for_life(struct expert_policy *p) {
+    p->n_left *= LEFT_FORGET;
+    float left_a_step = fmaxf(p->n_left * (1 - LEFT_FORGET) / LEFT_FORGET, 1e-6f);
+    float ahead = AHEAD * (float)p->n_resident / left_a_step, passed = 0;
+    for (uint32_t i = 0; i < N_RATE; i++) {
+        float all = p->weight[i] + passed;
+        p->lasting[i] = all / (1 + rates[i] * ahead);
+        passed = all - p->lasting[i];
+    }
+    p->lasting[EVEN] = p->weight[EVEN] + passed;
+}
+
 void expert_policy_end_step(struct expert_policy *p) {
     learn_weights(p);
+    weigh_for_life(p);
     p->n_step++;
     p->repeated *= FORGET;
     p->popular *= FORGET;
@@ -127,15 +147,22 @@ void expert_policy_end_step(struct expert_policy *p) {
 
 /* Estimates */
 
-/* How far n tokens move an estimate: never less than a plain average would. */
-static float rate_of(const struct layer *y, uint32_t i, uint32_t n_tok) {
-    float rate = n_tok == 1 ? rates[i] : 1 - powf(1 - rates[i], (float)n_tok);
-    return fmaxf(rate, (float)(n_tok / (y->n_tok + n_tok + 1)));
+/* Chances are the same until something is known: a share of zero would be a strong claim after one token. */
+static void start_even(const struct expert_policy *p, struct layer *y, float even) {
+    for (uint32_t i = 0; i < N_RATE; i++)
+        for (uint32_t e = 0; e < p->n_expert; e++) y->share[i][e] = even;
 }
 
-static void update_shares(const struct expert_policy *p, struct layer *y, uint32_t n_tok) {
+/* How far n tokens move an estimate: never less than a plain average would that begins with n_start tokens. */
+static float rate_of(const struct layer *y, uint32_t i, uint32_t n_tok, double n_start) {
+    float rate = n_tok == 1 ? rates[i] : 1 - powf(1 - rates[i], (float)n_tok);
+    return fmaxf(rate, (float)(n_tok / (y->n_tok + n_tok + n_start)));
+}
+
+static void update_shares(const struct expert_policy *p, struct layer *y, float even, uint32_t n_tok) {
+    if (y->n_tok < 1) start_even(p, y, even);
     for (uint32_t i = 0; i < N_RATE; i++) {
-        float rate = rate_of(y, i, n_tok), *share = y->share[i];
+        float rate = rate_of(y, i, n_tok, START_USES / even), *share = y->share[i];
         for (uint32_t e = 0; e < p->n_expert; e++) share[e] += rate * (p->seen[e] - share[e]);
     }
     y->n_tok += n_tok;
@@ -143,7 +170,7 @@ static void update_shares(const struct expert_policy *p, struct layer *y, uint32
 
 /* Mean of the geometric distribution over tokens; with many tokens a step, over steps. */
 static void update_waits(const struct expert_policy *p, struct layer *y, float even, uint32_t n_tok) {
-    const float *w = p->weight;
+    const float *w = p->lasting;
     for (uint32_t e = 0; e < p->n_expert; e++) {
         float chance = w[EVEN] * even;
         for (uint32_t i = 0; i < N_RATE; i++) chance += w[i] * y->share[i][e];
@@ -175,7 +202,7 @@ static void note_fresh(struct expert_policy *p, struct layer *y, const uint16_t 
     for (uint32_t i = 0; i < n; i++) y->fresh[experts[i]] = 1;
     p->n_fresh += n - y->n_fresh;
     y->n_fresh = n;
-    bool scarce = p->n_resident <= p->n_fresh && p->repeated > p->popular;
+    bool scarce = p->n_resident <= p->n_fresh && p->repeated >= p->popular;
     for (uint32_t l = 0; scarce != p->scarce && l < p->n_layer; l++) p->layers[l].stale = true;
     p->scarce = scarce;
 }
@@ -192,8 +219,8 @@ void expert_policy_visit(struct expert_policy *p, uint32_t layer, const uint16_t
     }
     float even = (float)n_choice / ((float)n_tok * (float)p->n_expert);
     sample_choices(p, y, experts, n_each, n, even);
-    compare_habits(p, y, experts, n);
-    update_shares(p, y, n_tok);
+    if (y->n_tok >= 1) compare_habits(p, y, experts, n);
+    update_shares(p, y, even, n_tok);
     update_waits(p, y, even, n_tok);
     note_fresh(p, y, experts, n);
     for (uint32_t i = 0; i < n; i++) p->seen[experts[i]] = MIN_SHARE;
@@ -225,6 +252,7 @@ void expert_policy_remove(struct expert_policy *p, uint32_t key) {
     CHECK(key < p->n_layer * p->n_expert && expert_policy_has(p, key));
     struct layer *y = &p->layers[key / p->n_expert];
     y->resident[key % p->n_expert] = 0;
+    p->n_left++;
     y->stale = true;
     y->n_resident--;
     p->n_resident--;

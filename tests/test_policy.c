@@ -189,6 +189,7 @@ static const struct made made[] = {
 
 /* Luck of one run: 0.1 points of these are some 40 uses. */
 #define NOISE_POINTS 0.15
+#define RECORDED_POINTS 0.1 /* of the recordings, at every size; measured: 11 of 12,029 uses */
 
 struct gain {
     double sum, worst;
@@ -199,8 +200,9 @@ struct gain {
 static struct gain compare(const struct replay *r) {
     struct gain g = {.worst = 100};
     uint32_t n_key = r->shape.n_layer * r->shape.n_expert;
-    for (uint32_t i = 0; i <= 16; i++) {
-        uint32_t n_slot = i ? n_key * i / 16 : r->max_uses;
+    uint32_t n_size = n_key < 64 ? n_key : 16; /* every size of a small model */
+    for (uint32_t i = 0; i <= n_size; i++) {
+        uint32_t n_slot = i ? n_key * i / n_size : r->max_uses;
         if (n_slot < r->max_uses) continue;
         struct replay_result got[N_REPLAY_POLICIES];
         uint64_t best = 0;
@@ -218,13 +220,13 @@ static struct gain compare(const struct replay *r) {
     return g;
 }
 
-static void judge(const char *name, struct routes *routes, double least_gain) {
+static void judge(const char *name, struct routes *routes, double least_gain, double most_below) {
     struct replay r;
     assert_int_equal(replay_new(routes, &r, NULL), 0);
     struct gain g = compare(&r);
     printf("%-30s best of the others %+.2f points on average, %+.2f at worst (%u slots), %.0f ns per use\n", name,
            g.sum / g.n, g.worst, g.worst_at, g.ns / g.n);
-    assert_true(g.worst >= -NOISE_POINTS);
+    assert_true(g.worst >= -most_below);
     assert_true(g.sum / g.n >= least_gain);
     replay_free(&r);
 }
@@ -245,7 +247,7 @@ static void made_routings(void **state) {
         }
         fclose(f);
         assert_int_equal(routes_parse((unsigned char *)text, n, made[i].name, &routes, NULL), 0);
-        judge(made[i].name, &routes, made[i].gain);
+        judge(made[i].name, &routes, made[i].gain, NOISE_POINTS);
         routes_close(&routes);
         free(text);
         free(ids);
@@ -264,7 +266,7 @@ static void recorded_routings(void **state) {
         struct err e;
         snprintf(path, sizeof path, "tests/data/%s", d->d_name);
         if (routes_open(path, &routes, &e)) fail_msg("%s", e.text);
-        judge(path, &routes, 0);
+        judge(path, &routes, 2.5, RECORDED_POINTS);
         routes_close(&routes);
         n++;
     }
