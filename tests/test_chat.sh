@@ -169,17 +169,18 @@ long=$dir/long.gguf
 make_model --seed 5 --n-layer 24 --n-ctx 100000 --chat-template "$plain" -o "$long"
 mkfifo "$dir/questions"
 # shellcheck disable=SC2016  # perl's variables
-perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV or exit 127' "$HY" run -i "$long" -c 20000 --temp 0 <"$dir/questions" >"$out" 2>"$err" &
+perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV or exit 127' "$HY" run -i "$long" -c 20000 --temp 0 --threads 1 <"$dir/questions" >"$out" 2>"$err" &
 pid=$!
 exec 9>"$dir/questions"
 echo "hi" >&9
 wait_for "$out" "...."
 kill -INT "$pid"
-printf '/set n 4\nAnd?\n/save %s\n/stats\n' "$dir/saved.json" >&9
+printf '/stats\n/set n 4\nAnd?\n/save %s\n' "$dir/saved.json" >&9
 exec 9>&-
 wait "$pid"
 rc=$?
-"$HY" run "$long" -p hi -c 20000 --temp 0 -n 1500 >"$dir/whole"
+n=$(awk '/^generation/ { print $2; exit }' "$err")
+"$HY" run "$long" -p hi -c 20000 --temp 0 --threads 1 -n $((n + 20)) >"$dir/whole"
 if [ "$rc" -ne 0 ]; then fail "Ctrl-C stops the answer" "exit status $rc"; else ok "Ctrl-C stops the answer"; fi
 is "the next question is answered" '.messages | length == 4'
 jq -j '.messages[1].content' "$dir/saved.json" >"$dir/part"
@@ -194,7 +195,7 @@ if command -v script >/dev/null 2>&1 && script -qec true /dev/null </dev/null >/
     screen=$dir/screen
     cat >"$dir/terminal.sh" <<END
 stty -a >"$dir/before"
-"$HY" run -i "$long" -c 20000 --temp 0
+"$HY" run -i "$long" -c 20000 --temp 0 --threads 1
 echo "left with \$?"
 stty -a >"$dir/after"
 END
@@ -204,7 +205,6 @@ END
     wait_for "$screen" '/help tells'
     wait_for "$screen" '^> '
     printf '/set n 2\n\303\251t\303\251?\n' >&9
-    sleep 1
     printf '/save %s\n' "$dir/saved.json" >&9
     wait_for "$screen" 'messages are in'
     is "what was typed is read as UTF-8" '.messages[0].content == "été?"'

@@ -276,7 +276,7 @@ EOF
     if grep -q '^gone' "$dir/perl"; then fail "$name" "it had ended by itself"
     elif sanitized; then fail "$name" "a sanitizer spoke"
     elif [ "$rc" -ne 130 ] && [ "$rc" -ne 1 ]; then fail "$name" "exit status $rc"
-    elif [ "$took" -gt 5 ]; then fail "$name" "took $took s to end"
+    elif [ "$took" -gt 15 ]; then fail "$name" "took $took s to end"
     else ok "$name"
     fi
 }

@@ -1,9 +1,9 @@
 // The conformance reference of the HTTP API, section 1: transport. A test for each rule, named by its number.
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { truncateSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { check, dir, equal, finish, get, model, post, raw, request, running, serve, sleep, state, stream, test, until } from './harness.mjs'
+import { check, dir, equal, finish, get, model, post, quick, raw, request, running, serve, sleep, state, stream, test, until } from './harness.mjs'
 import { scripted } from './script.mjs'
 
 const tiny = model('tiny')
@@ -25,22 +25,22 @@ async function sent(server, path, body) {
 // A long generation that has begun; close its socket to end it.
 async function busy(server) {
   const c = await sent(server, '/api/generate', { model: 'on', prompt: 'x', stream: false, options: endless })
-  await until('it runs', 5000, async () => await running(server) > 0)
+  await until('it runs', async () => await running(server) > 0)
   return c
 }
 
 // Clients that wait behind a long generation get signs of life after 15 s; the other tests run meanwhile.
-const waits = await serve([goesOn, '--threads', '1'])
+const waits = await serve([goesOn])
 const signs = (async () => {
   const first = await busy(waits)
   const all = [await sent(waits, '/api/generate', { model: 'on', prompt: 'y', options: short }), await sent(waits, '/api/chat', { model: 'on', messages: [{ role: 'user', content: 'y' }], options: short }),
     await sent(waits, '/v1/chat/completions', { model: 'on', messages: [{ role: 'user', content: 'y' }], stream: true, max_tokens: 4 })]
   const t0 = Date.now()
-  while (Date.now() - t0 < 40e3 && !all.every(c => /\r\n\r\n[0-9a-f]+\r\n/.test(c.text))) await sleep(200)
+  while (Date.now() - t0 < 90e3 && !all.every(c => /\r\n\r\n[0-9a-f]+\r\n/.test(c.text))) await sleep(200)
   first.socket.destroy()
   for (const c of all) {
     c.waited = c.text
-    await until('the answer', 10e3, () => /\r\n0\r\n/.test(c.text))
+    await until('the answer', () => /\r\n0\r\n/.test(c.text))
     c.socket.destroy()
   }
   return all
@@ -49,14 +49,14 @@ const signs = (async () => {
 await test('1.1 keep-alive, chunked bodies, 100-continue, 32 MiB, the default address', async () => {
   const c = await raw(s), body = JSON.stringify({ model: 'tiny', prompt: 'x', stream: false, options: short })
   c.socket.write('GET /api/version HTTP/1.1\r\nHost: localhost\r\n\r\n')
-  await until('the first answer', 2000, () => c.text.endsWith('}'))
+  await until('the first answer', () => c.text.endsWith('}'))
   c.socket.write(`POST /api/generate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n${body.slice(0, 5)}\r\n${(body.length - 5).toString(16)}\r\n${body.slice(5)}\r\n0\r\n\r\n`)
-  await until('the second answer', 5000, () => c.text.includes('"done_reason":"length"'))
+  await until('the second answer', () => c.text.includes('"done_reason":"length"'))
   c.text = ''
   c.socket.write(head('/api/show', 16, 'Expect: 100-continue\r\n'))
-  await until('the invitation', 2000, () => c.text === 'HTTP/1.1 100 Continue\r\n\r\n')
+  await until('the invitation', () => c.text === 'HTTP/1.1 100 Continue\r\n\r\n')
   c.socket.write('{"model":"tiny"}')
-  await until('the third answer', 2000, () => c.text.includes('"model_info"'))
+  await until('the third answer', () => c.text.includes('"model_info"'))
   c.socket.destroy()
   equal((await post(s, '/api/show', `{"model":"tiny","zzz":"${'a'.repeat(32 << 20)}"}`)).status, 200)
   const any = await serve([tiny], { OLLAMA_HOST: '0.0.0.0:1' }), here = await serve([tiny, '--host', '127.0.0.1'], { OLLAMA_HOST: '0.0.0.0' })
@@ -64,11 +64,17 @@ await test('1.1 keep-alive, chunked bodies, 100-continue, 32 MiB, the default ad
   check(here.out.includes(`endpoint  http://127.0.0.1:${here.port}`), '--host wins')
   await any.stop()
   await here.stop()
-  const start = host => { // a port that is in use ends it at once
-    const r = spawnSync(process.env.HY ?? 'build/release/hy', ['serve', tiny], { env: { ...process.env, OLLAMA_HOST: host }, encoding: 'utf8', timeout: 3000 })
-    return r.stdout + r.stderr
+  const start = async host => { // it tells where it listens, or ends at once when the port is in use
+    const p = spawn(process.env.HY ?? 'build/release/hy', ['serve', tiny], { env: { ...process.env, OLLAMA_HOST: host } })
+    let said = '', ended = false
+    for (const pipe of [p.stdout, p.stderr]) pipe.on('data', d => { said += d })
+    p.on('close', () => { ended = true })
+    await until('it listens or ends', () => ended || said.includes('/hy\n'))
+    p.kill('SIGTERM')
+    await until('it ends', () => ended)
+    return said
   }
-  const taken = start(`localhost:${s.port}`), usual = start('')
+  const taken = await start(`localhost:${s.port}`), usual = await start('')
   check(taken.includes(`${s.port}`) && !taken.includes('endpoint'), `the port of OLLAMA_HOST: ${taken}`)
   check(/127\.0\.0\.1(:| port )8080/.test(usual), `the default address: ${usual}`)
 })
@@ -125,12 +131,11 @@ await test('1.5 NDJSON: an object a line, each flushed, whole characters, one en
   const text = 'Größe: 10 µm, \u{1F600}\u{1F680} und 漢字 fertig'
   const t = await serve([scripted(join(dir, 'said.gguf'), { default: text })])
   const c = await sent(t, '/api/generate', { model: 'said', prompt: 'x' })
-  await until('the end', 5000, () => c.text.endsWith('\r\n0\r\n\r\n'))
+  await until('the end', () => c.text.endsWith('\r\n0\r\n\r\n'))
   c.socket.destroy()
   check(/^transfer-encoding: chunked\r$/mi.test(c.text), 'chunked')
   const chunks = chunksOf(c.text), lines = chunks.join('').split('\n')
   check(chunks.every(x => x.endsWith('\n')), 'a chunk ends with an object')
-  check(chunks.length >= 2, `${chunks.length} chunks`)
   equal(lines.pop(), '')
   const objects = lines.map(l => JSON.parse(Buffer.from(l, 'latin1').toString('utf8')))
   check(lines.every(l => l && l.length < 8e6), 'no blank line')
@@ -138,6 +143,9 @@ await test('1.5 NDJSON: an object a line, each flushed, whole characters, one en
   equal(objects.map(o => o.response).join(''), text)
   check(objects.every(o => !o.response.includes('\ufffd')), 'no broken character')
   await t.stop()
+  const long = await sent(s, '/api/generate', { model: 'on', prompt: 'x', options: endless })
+  await until('objects come while it runs', () => long.text.split('"done":false').length > 3)
+  long.socket.destroy()
 })
 
 await test('1.6 errors before and behind the first byte', async () => {
@@ -150,9 +158,9 @@ await test('1.6 errors before and behind the first byte', async () => {
     const t = await serve([file, '--memory', '60M', '-c', '512'])
     check(/stay on disk/.test(t.out), t.out)
     const c = await sent(t, path, { model: 'shrinks', prompt: 'x', messages, stream: true, options: { num_predict: 4000, temperature: 1, seed: 1 } })
-    await until('it begins', 20e3, () => c.text.includes('\r\n\r\n') && c.text.length > 600)
+    await until('it begins', () => c.text.includes('\r\n\r\n') && c.text.length > 600)
     truncateSync(file, 1 << 20)
-    await until('the end', 10e3, () => c.text.endsWith('\r\n0\r\n\r\n'))
+    await until('the end', () => c.text.endsWith('\r\n0\r\n\r\n'))
     c.socket.destroy()
     check(c.text.startsWith('HTTP/1.1 200'), 'the status stays')
     const all = chunksOf(c.text).join('').trimEnd().split('\n').filter(l => l), last = all.at(-1)
@@ -178,24 +186,24 @@ await test('1.7 a client that goes ends its work: streamed, whole, prompt, queue
   for (const [path, body] of [['/api/generate', { prompt: 'x', options: endless }], ['/api/generate', { prompt: 'x', stream: false, options: endless }],
     ['/api/chat', { messages: one, options: endless }], ['/v1/chat/completions', { messages: one, stream: true, max_tokens: 1e9 }], ['/v1/completions', { prompt: 'x', max_tokens: 1e9 }]]) {
     const c = await sent(s, path, { model: 'on', ...body })
-    await until('it runs', 3000, async () => await running(s) === 1)
+    await until('it runs', async () => await running(s) === 1)
     c.socket.destroy()
-    await until(`${path} stops`, 2000, async () => await running(s) === 0)
+    await until(`${path} stops`, async () => await running(s) === 0)
   }
   const a = await busy(s), b = await sent(s, '/api/chat', { model: 'on', messages: one, options: endless })
-  await until('one waits', 3000, async () => await count(s, 'waiting') === 1)
+  await until('one waits', async () => await count(s, 'waiting') === 1)
   b.socket.destroy()
-  await until('it leaves the queue', 2000, async () => await count(s, 'waiting') === 0)
+  await until('it leaves the queue', async () => await count(s, 'waiting') === 0)
   a.socket.destroy()
-  await until('all stops', 2000, async () => await running(s) === 0)
-  const slow = await serve([model('slow', { 'n-ctx': 4096, 'n-embd': 512, 'n-ff': 1024, 'n-layer': 12 }), '--threads', '1'])
+  await until('all stops', async () => await running(s) === 0)
+  const slow = await serve([model('slow', { 'n-ctx': 4096, 'n-embd': 512, 'n-ff': 1024, 'n-layer': 12 })])
   const p = await sent(slow, '/api/generate', { model: 'slow', prompt: 'a b c '.repeat(650), raw: true, options: endless })
   const view = async () => (await state(slow)).models[0].requests?.[0]
-  await until('the prompt is being read', 5000, async () => (await view())?.running)
-  const v = await view()
+  let v
+  await until('the prompt is being read', async () => (v = await view())?.running)
   check(v.prompt_done < v.prompt && v.generated === 0, JSON.stringify(v))
   p.socket.destroy()
-  await until('reading stops', 2000, async () => await running(slow) === 0)
+  await until('reading stops', async () => await running(slow) === 0)
   await slow.stop()
   equal((await post(s, '/api/generate', { model: 'tiny', prompt: 'x', stream: false, options: short })).status, 200)
 })
@@ -204,33 +212,30 @@ await test('1.8 the queue: in order, bounded; what generates nothing does not wa
   const a = await busy(s), all = []
   for (let i = 1; i <= 3; i++) {
     all.push(await sent(s, '/api/generate', { model: 'on', prompt: 'x', options: endless }))
-    await until('it waits', 3000, async () => await count(s, 'waiting') === i)
+    await until('it waits', async () => await count(s, 'waiting') === i)
   }
-  for (const path of ['/', '/api/version', '/api/tags', '/api/ps', '/v1/models', '/v1/models/tiny', '/api/show']) {
-    const t0 = Date.now()
-    equal((path === '/api/show' ? await post(s, path, { model: 'tiny' }) : await get(s, path)).status, 200)
-    check(Date.now() - t0 < 1000, `${path} took ${Date.now() - t0} ms`)
-  }
+  for (const path of ['/', '/api/version', '/api/tags', '/api/ps', '/v1/models', '/v1/models/tiny', '/api/show'])
+    await quick(path, () => path === '/api/show' ? post(s, path, { model: 'tiny' }) : get(s, path))
   equal(await count(s, 'running'), 1, 'at a time')
   let before = a
   const speaks = c => c.text.includes('"response"')
   for (const [i, c] of all.entries()) {
     before.socket.destroy()
-    await until(`number ${i + 1} of the queue has its turn`, 10000, () => speaks(c))
+    await until(`number ${i + 1} of the queue has its turn`, () => speaks(c))
     equal(all.map(speaks), all.map((_, k) => k <= i), 'one after the other')
     before = c
   }
   before.socket.destroy()
   const t = await serve([goesOn], { OLLAMA_MAX_QUEUE: '1' })
   const first = await busy(t), second = await sent(t, '/api/generate', { model: 'on', prompt: 'x', options: endless })
-  await until('one waits', 3000, async () => await count(t, 'waiting') === 1)
+  await until('one waits', async () => await count(t, 'waiting') === 1)
   const r = await post(t, '/api/generate', { model: 'on', prompt: 'x' })
   equal([r.status, r.json.error], [503, 'server busy, please try again.  maximum pending requests exceeded'])
   first.socket.destroy()
   second.socket.destroy()
   await t.stop()
   const two = await serve([goesOn], { OLLAMA_NUM_PARALLEL: '2' }), both = [await busy(two), await busy(two)]
-  await until('two run', 3000, async () => await count(two, 'running') === 2)
+  await until('two run', async () => await count(two, 'running') === 2)
   for (const c of both) c.socket.destroy()
   await two.stop()
 })

@@ -11,6 +11,7 @@ const HY = process.env.HY ?? 'build/release/hy'
 const GEN = process.env.GEN ?? 'build/release/hy-genmodel'
 export const sanitized = /san|race/.test(HY) // other memory habits
 export const dir = mkdtempSync(join(tmpdir(), 'hy-serve-'))
+const PATIENCE_MS = sanitized ? 240e3 : 60e3 // nothing here takes a second, but a busy machine may stall for many
 const servers = new Set()
 let failures = 0
 process.on('exit', () => { for (const s of servers) s.proc.kill('SIGKILL') }) // also after an error of the test itself
@@ -27,10 +28,11 @@ export function model(name, options = {}) {
   return path
 }
 
-// Starts a server on a free port; env holds further variables. Resolves when it listens.
+// Starts a server on a free port; env holds further variables. Resolves when it listens. One thread unless the test says otherwise:
+// threads that wait for each other crawl on a machine whose cores have other work, too.
 export function serve(args, env = {}) {
   const clean = Object.fromEntries(Object.entries(process.env).filter(([k]) => !k.startsWith('OLLAMA_')))
-  const proc = spawn(HY, ['serve', ...args, '--port', '0'], { env: { ...clean, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const proc = spawn(HY, ['serve', ...(args.includes('--threads') ? [] : ['--threads', '1']), ...args, '--port', '0'], { env: { ...clean, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const s = { proc, out: '', err: '', port: 0, url: '', exit: null }
   servers.add(s)
   s.ended = new Promise(resolve => proc.on('exit', (code, signal) => { s.exit = code ?? signal; resolve(s.exit) }))
@@ -95,21 +97,29 @@ export function raw(s) {
     socket.on('data', d => { c.text += d.toString('latin1') })
     socket.on('error', () => {})
     socket.on('connect', () => resolve(c))
-    setTimeout(() => reject(new Error('no connection')), 5000).unref()
+    setTimeout(() => reject(new Error('no connection')), PATIENCE_MS).unref()
   })
 }
 
 export const state = async s => (await get(s, '/hy/state')).json
 export const running = async s => (await state(s)).models.reduce((n, m) => n + (m.running ?? 0) + (m.waiting ?? 0), 0)
 
-// Waits until the condition holds, at most ms; throws when it never does.
-export async function until(what, ms, condition) {
-  const end = Date.now() + ms
+// Waits until the condition holds; throws when it never does. What must end by itself is proved with work that has no end of
+// its own, not with a short limit.
+export async function until(what, condition) {
+  const end = Date.now() + PATIENCE_MS
   while (!await condition()) {
-    if (Date.now() > end) throw new Error(`${what}: not within ${ms} ms`)
+    if (Date.now() > end) throw new Error(`${what}: not within ${PATIENCE_MS} ms`)
     await sleep(10)
   }
 }
+
+// Asks until an answer comes within a second; one that always waits for something never does.
+export const quick = (what, ask) => until(`${what} within a second`, async () => {
+  const from = Date.now()
+  equal((await ask()).status, 200, what)
+  return Date.now() - from < 1000
+})
 
 export function check(ok, why) { if (!ok) throw new Error(why) }
 export function equal(a, b, what = 'value') {
@@ -131,7 +141,7 @@ export async function test(name, body) {
 // Servers end as a user would end them, so that a leak checker has its say.
 export async function finish() {
   for (const s of servers) {
-    const late = setTimeout(() => s.proc.kill('SIGKILL'), 20e3)
+    const late = setTimeout(() => s.proc.kill('SIGKILL'), PATIENCE_MS)
     await s.stop()
     clearTimeout(late)
   }

@@ -27,8 +27,7 @@ await test('bytes that are no request', async () => {
     `GET / HTTP/1.1\r\nHost: localhost\r\n${'X-A: b\r\n'.repeat(20000)}\r\n`]) {
     const c = await raw(s)
     c.socket.end(bytes, 'latin1')
-    await Promise.race([c.ended, sleep(2000)])
-    check(c.closed, `the connection ends after ${JSON.stringify(bytes.slice(0, 30))}`)
+    await until(`the connection ends after ${JSON.stringify(bytes.slice(0, 30))}`, () => c.closed)
     check(!/^HTTP\/1\.1 (200|500)/.test(c.text), `refused: ${c.text.slice(0, 40)}`)
     await alive()
   }
@@ -59,12 +58,12 @@ await test('a body of 100 MB', async () => {
   equal((await post(s, '/api/generate', big)).status, 413)
   const waits = await raw(s)
   waits.socket.write(`POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\nExpect: 100-continue\r\n\r\n`)
-  await until('it is refused before it is sent', 2000, () => waits.text.startsWith('HTTP/1.1 413'))
+  await until('it is refused before it is sent', () => waits.text.startsWith('HTTP/1.1 413'))
   const c = await raw(s)
   c.socket.write('POST /api/generate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n')
   for (let i = 0; i < 100; i++) c.socket.write(`f4240\r\n${big.subarray(0, 1e6)}\r\n`)
   c.socket.write('0\r\n\r\n')
-  await until('an answer', 10000, () => c.text.includes('\r\n\r\n'))
+  await until('an answer', () => c.text.includes('\r\n\r\n'))
   check(c.text.startsWith('HTTP/1.1 413'), c.text.slice(0, 40))
   waits.socket.destroy()
   c.socket.destroy()
@@ -83,18 +82,18 @@ await test('half-closed sockets', async () => {
   const b = await raw(s)
   b.socket.end(head('/api/generate', ask.length) + ask)
   await b.ended
-  await until('nothing runs', 1000, async () => await running(s) === 0)
+  await until('nothing runs', async () => await running(s) === 0)
 })
 
 await test('a client that does not read', async () => {
   const c = await raw(s)
   c.socket.pause()
   c.socket.write(head('/api/generate', ask.length) + ask)
-  await until('it runs', 2000, async () => await running(s) > 0)
+  await until('it runs', async () => await running(s) > 0)
   const r = await post(s, '/api/generate', { model: 'tiny', prompt: 'y', stream: false, options: { num_predict: 3 } })
   equal(r.status, 200)
   c.socket.destroy()
-  await until('nothing runs', 1000, async () => await running(s) === 0)
+  await until('nothing runs', async () => await running(s) === 0)
 })
 
 await test('500 connections that say nothing', async () => {
@@ -123,19 +122,18 @@ async function mixed(n) {
 await test('memory and descriptors return to where they were', async () => {
   if (process.platform !== 'linux' || sanitized) return
   await mixed(600)
-  await until('all is over', 3000, async () => await running(s) === 0)
+  await until('all is over', async () => await running(s) === 0)
   await sleep(200)
   const before = [rss(), files()]
   await mixed(3000)
-  await until('all is over', 3000, async () => await running(s) === 0)
-  await sleep(200)
-  check(rss() < before[0] * 1.1 + 4096, `${before[0]} KB before, ${rss()} KB after`)
-  check(files() <= before[1] + 2, `${before[1]} files before, ${files()} after`)
+  await until('all is over', async () => await running(s) === 0)
+  await until(`no more than ${before[0]} KB and a tenth`, () => rss() < before[0] * 1.1 + 4096)
+  await until(`no more than ${before[1]} files and two`, () => files() <= before[1] + 2)
 })
 
 await test('those who dawdle are let go', async () => {
   const ms = await slow
-  check(ms > 20e3 && ms < 45e3, `${ms} ms`)
+  check(ms > 20e3 && ms < 90e3, `${ms} ms`)
   await alive()
 })
 

@@ -50,7 +50,7 @@ await test('ai: cancel', async () => {
   const control = new AbortController(), r = streamText(ask('x', { model: ollama('endless'), temperature: 0, maxOutputTokens: 1e9, abortSignal: control.signal }))
   let n = 0
   for await (const part of r.textStream) if (part && ++n === 3) control.abort()
-  await until('it stops', 2000, async () => await running(s) === 0)
+  await until('it stops', async () => await running(s) === 0)
 })
 
 await finish()

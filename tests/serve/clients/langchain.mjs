@@ -59,7 +59,7 @@ await test('langchain: cancel', async () => {
   const control = new AbortController(), stream = await chat({ model: 'endless', temperature: 0, numPredict: 1e9 }).stream('x', { signal: control.signal })
   let n = 0
   await (async () => { for await (const part of stream) if (part && ++n === 3) control.abort() })().catch(() => {})
-  await until('it stops', 2000, async () => await running(s) === 0)
+  await until('it stops', async () => await running(s) === 0)
 })
 
 await finish()

@@ -69,7 +69,7 @@ await test('ollama: cancel', async () => {
   let n = 0
   const e = await (async () => { for await (const part of stream) if (part && ++n === 3) stream.abort() })().catch(x => x)
   equal(e?.name, 'AbortError')
-  await until('it stops', 2000, async () => await running(s) === 0)
+  await until('it stops', async () => await running(s) === 0)
 })
 
 await finish()

@@ -75,12 +75,12 @@ await test('openai: cancel', async () => {
   const stream = await chat('x', { model: 'endless', stream: true, temperature: 0, max_tokens: 1e9 })
   let n = 0
   for await (const part of stream) if (part && ++n === 3) stream.controller.abort()
-  await until('it stops', 2000, async () => await running(s) === 0)
+  await until('it stops', async () => await running(s) === 0)
   const control = new AbortController(), whole = client.chat.completions.create({ model: 'endless', messages: say('x'), temperature: 0, max_tokens: 1e9 }, { signal: control.signal }).catch(e => e)
-  await until('it runs', 3000, async () => await running(s) === 1)
+  await until('it runs', async () => await running(s) === 1)
   control.abort()
   check(await whole instanceof OpenAI.APIUserAbortError, 'aborted')
-  await until('it stops', 2000, async () => await running(s) === 0)
+  await until('it stops', async () => await running(s) === 0)
 })
 
 await finish()
