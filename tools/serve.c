@@ -123,8 +123,8 @@ static bool interrupted(void *ctx) { return n_signal > 0; }
 static int load_first(struct serve *s, struct err *e) {
     uint64_t load_ns;
     struct model *m = models_at(s->api.models, 0);
-    int rc = models_acquire(s->api.models, m, interrupted, NULL, &load_ns, e);
-    if (!rc) models_release(s->api.models, m, -1);
+    int rc = models_acquire(s->api.models, m, -1, interrupted, NULL, &load_ns, e);
+    if (!rc) models_release(s->api.models, m);
     return rc;
 }
 

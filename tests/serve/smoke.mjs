@@ -161,6 +161,16 @@ await test('load, unload and keep_alive', async () => {
   await until('it is unloaded', async () => (await get(s, '/api/ps')).json.models.length === 0)
 })
 
+await test('a model that is in use is unloaded when its last user has gone', async () => {
+  const c = await raw(e), data = JSON.stringify({ model: 'endless', prompt: 'x', options: long })
+  c.socket.write(`POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${data.length}\r\n\r\n${data}`)
+  await until('it runs', async () => await running(e) === 1)
+  equal((await post(e, '/api/generate', { model: 'endless', keep_alive: 0 })).json.done_reason, 'unload')
+  equal((await get(e, '/api/ps')).json.models.length, 1, 'it goes on')
+  c.socket.destroy()
+  await until('it is unloaded', async () => (await get(e, '/api/ps')).json.models.length === 0)
+})
+
 await test('Host and Origin', async () => {
   equal((await get(s, '/api/tags', { Host: 'evil.example' })).status, 403)
   equal((await get(s, '/api/tags', { Host: 'box.local:80' })).status, 200)
@@ -250,6 +260,9 @@ await test('several models take turns when they do not fit together', async () =
   equal(all.map(r => r.status), [200, 200, 200, 200])
   equal(all[0].json.response, all[2].json.response)
   equal((await get(k, '/api/ps')).json.models.length, 1)
+  let n = 0 // of those who make room and of the clock that unloads, either may come first
+  for (let i = 0; i < 30; i++) Promise.all(['one:1b', 'other'].map(name => post(k, '/api/generate', { model: name, prompt: 'x', keep_alive: 0, options: short }))).then(() => n++)
+  await until('all are answered', () => n === 30)
   await k.stop()
   const both = await serve([tiny, other])
   await post(both, '/api/generate', { model: 'other' })

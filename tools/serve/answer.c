@@ -10,10 +10,17 @@
 #define BEAT_NS (15 * 1000000000ull)     /* between signs of life in a stream */
 #define PATIENCE_NS (60 * 1000000000ull) /* before an answer that is not streamed begins with blanks */
 
+/* Before the client hears that the answer is over, so that it finds the model idle, or gone. */
+static void let_model_go(struct answer *a) {
+    gen_free(a->gen);
+    a->gen = NULL;
+    if (a->acquired) models_release(a->api->models, a->m);
+    a->acquired = false;
+}
+
 static void free_answer(void *ctx) {
     struct answer *a = ctx;
-    gen_free(a->gen);
-    if (a->acquired) models_release(a->api->models, a->m, a->r.keep_alive_ns);
+    let_model_go(a);
     grammar_free(a->grammar);
     gen_piece_deinit(&a->piece);
     prompt_deinit(&a->p);
@@ -62,6 +69,7 @@ static bool more_stream(void *ctx, struct strbuf *out) {
     if (a->piece.end == GEN_RUNS) return true;
     if (failed(a)) a->form->fail(a, failure(a), out);
     else a->form->last(a, out);
+    let_model_go(a);
     return false;
 }
 
@@ -92,6 +100,7 @@ static bool more_whole(void *ctx, struct strbuf *out) {
     if (!done) strbuf_str(out, " ");
     else if (failed(a)) json_out_add(out, json_out_error(a->r.openai, 500, failure(a)));
     else json_out_add(out, a->form->whole(a));
+    if (done) let_model_go(a);
     return !done;
 }
 
@@ -130,7 +139,7 @@ static int make_grammar(struct answer *a, struct err *e) {
 static int start(struct answer *a, struct err *e) {
     int rc = make_grammar(a, e);
     if (!rc) rc = prompt_make(a->m, &a->r, &a->p, e);
-    if (!rc) rc = models_acquire(a->api->models, a->m, api_gone, a->x, &a->load_ns, e);
+    if (!rc) rc = models_acquire(a->api->models, a->m, a->r.keep_alive_ns, api_gone, a->x, &a->load_ns, e);
     if (rc) return rc;
     a->acquired = true;
     atomic_fetch_add(&a->api->n_generate, 1);
@@ -155,9 +164,9 @@ static void reply_load(struct answer *a) {
     bool ends = a->r.keep_alive_ns == 0;
     int rc = ERR_OK;
     if (ends) {
-        models_keep(a->api->models, a->m, 0);
+        models_unload(a->api->models, a->m);
     } else {
-        rc = models_acquire(a->api->models, a->m, api_gone, a->x, &a->load_ns, &e);
+        rc = models_acquire(a->api->models, a->m, a->r.keep_alive_ns, api_gone, a->x, &a->load_ns, &e);
         a->acquired = rc == ERR_OK;
     }
     if (rc) api_fail(a->x, &e);

@@ -125,7 +125,7 @@ static int embed_one(struct embed *em, size_t i, struct err *e) {
 /* All vectors. */
 static int compute(struct embed *em, struct err *e) {
     size_t n = json_array_size(em->inputs);
-    int rc = models_acquire(em->api->models, em->m, api_gone, em->x, &em->load_ns, e);
+    int rc = models_acquire(em->api->models, em->m, em->keep_alive_ns, api_gone, em->x, &em->load_ns, e);
     if (rc) return rc;
     atomic_fetch_add(&em->api->n_embed, n);
     uint32_t n_embd = hy_info(em->m->engine)->n_embd;
@@ -133,7 +133,7 @@ static int compute(struct embed *em, struct err *e) {
     em->vectors = calloc(n ? n : 1, em->n_dim * sizeof *em->vectors);
     if (!em->vectors) rc = err_set(e, ERR_NOMEM, "no memory for the vectors");
     for (size_t i = 0; i < n && !rc; i++) rc = embed_one(em, i, e);
-    models_release(em->api->models, em->m, em->keep_alive_ns);
+    models_release(em->api->models, em->m);
     return rc;
 }
 

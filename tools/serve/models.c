@@ -242,14 +242,17 @@ static struct model *idlest(struct models *ms) {
     return best;
 }
 
-/* Makes what is loaded fewer by one, waiting until one is idle. */
-static int make_room(struct models *ms, bool (*gone)(void *ctx), void *ctx, struct err *e) {
-    struct model *m;
-    while (!(m = idlest(ms))) {
-        wait_changed(ms);
-        if (gone(ctx)) return err_set(e, ERR_CANCELLED, "the client has gone");
+/* Makes what is loaded less than `used` bytes, waiting until a model is idle or the reaper has unloaded one. */
+static int make_room(struct models *ms, uint64_t used, bool (*gone)(void *ctx), void *ctx, struct err *e) {
+    while (used_bytes(ms) >= used) {
+        struct model *m = idlest(ms);
+        if (m) {
+            unload(ms, m);
+        } else {
+            wait_changed(ms);
+            if (gone(ctx)) return err_set(e, ERR_CANCELLED, "the client has gone");
+        }
     }
-    unload(ms, m);
     return ERR_OK;
 }
 
@@ -300,7 +303,7 @@ static int load(struct models *ms, struct model *m, bool (*gone)(void *ctx), voi
         int rc = open_loaded(ms, m, used, &w, &l, e);
         pthread_mutex_lock(&ms->lock);
         if (rc == ERR_NOMEM && used) {
-            rc = make_room(ms, gone, ctx, e);
+            rc = make_room(ms, used, gone, ctx, e);
             if (rc) return rc;
             continue;
         }
@@ -312,13 +315,19 @@ static int load(struct models *ms, struct model *m, bool (*gone)(void *ctx), voi
     }
 }
 
-static void set_expiry(struct model *m, int64_t keep_alive_ns) {
-    int64_t now = json_out_now();
-    m->keep_alive_ns = keep_alive_ns;
-    m->expires_unix_ns = keep_alive_ns > DURATION_FOREVER - now ? DURATION_FOREVER : now + keep_alive_ns;
+static void say_loaded(struct models *ms, const struct model *m, uint64_t ns) {
+    const char *note = hy_info(m->engine)->sidecar_note;
+    say(ms, "%s is loaded: %.2f GB in %.1f s", m->shown, (double)planned_bytes(m) / 1e9, (double)ns / 1e9);
+    if (note) say(ms, "%s", note);
 }
 
-int models_acquire(struct models *ms, struct model *m, bool (*gone)(void *ctx), void *ctx, uint64_t *load_ns, struct err *e) {
+static void set_expiry(struct model *m) {
+    int64_t now = json_out_now();
+    m->expires_unix_ns = m->keep_alive_ns > DURATION_FOREVER - now ? DURATION_FOREVER : now + m->keep_alive_ns;
+}
+
+int models_acquire(struct models *ms, struct model *m, int64_t keep_alive_ns, bool (*gone)(void *ctx), void *ctx, uint64_t *load_ns,
+                   struct err *e) {
     struct waiter w = {0};
     uint64_t t0 = clock_ns();
     pthread_mutex_lock(&ms->lock);
@@ -328,11 +337,11 @@ int models_acquire(struct models *ms, struct model *m, bool (*gone)(void *ctx), 
         if (loads) rc = load(ms, m, gone, ctx, e);
         if (!rc) {
             m->n_user++;
-            set_expiry(m, m->keep_alive_ns);
+            m->keep_alive_ns = keep_alive_ns < 0 ? ms->opt.keep_alive_ns : keep_alive_ns;
+            set_expiry(m);
         }
         if (!rc && loads)
-            say(ms, "%s is loaded: %.2f GB in %.1f s", m->shown, (double)planned_bytes(m) / 1e9,
-                (double)(clock_ns() - t0) / 1e9);
+            say_loaded(ms, m, clock_ns() - t0);
         leave(ms, &w);
     }
     pthread_mutex_unlock(&ms->lock);
@@ -340,19 +349,20 @@ int models_acquire(struct models *ms, struct model *m, bool (*gone)(void *ctx), 
     return rc;
 }
 
-void models_release(struct models *ms, struct model *m, int64_t keep_alive_ns) {
+void models_release(struct models *ms, struct model *m) {
     pthread_mutex_lock(&ms->lock);
     m->n_user--;
     m->idle_since_ns = clock_ns();
-    set_expiry(m, keep_alive_ns < 0 ? ms->opt.keep_alive_ns : keep_alive_ns);
+    set_expiry(m);
     pthread_cond_broadcast(&ms->changed);
     pthread_mutex_unlock(&ms->lock);
 }
 
-void models_keep(struct models *ms, struct model *m, int64_t keep_alive_ns) {
+void models_unload(struct models *ms, struct model *m) {
     pthread_mutex_lock(&ms->lock);
-    set_expiry(m, keep_alive_ns);
-    if (m->engine && m->n_user == 0 && keep_alive_ns == 0) unload(ms, m);
+    m->keep_alive_ns = 0;
+    set_expiry(m);
+    if (m->engine && m->n_user == 0) unload(ms, m);
     pthread_mutex_unlock(&ms->lock);
 }
 

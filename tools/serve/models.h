@@ -63,12 +63,14 @@ struct model *models_at(struct models *ms, uint32_t i);
 /* NULL when there is no such model, or the text is no name (then *bad). */
 struct model *models_find(struct models *ms, const char *name, bool *bad);
 
-/* Loads the model where needed and keeps it until the release. gone says that nobody waits any more (ERR_CANCELLED);
- * ERR_BUSY: too many wait. *load_ns: how long it took. */
-int models_acquire(struct models *ms, struct model *m, bool (*gone)(void *ctx), void *ctx, uint64_t *load_ns, struct err *e);
-/* keep_alive_ns < 0: the server's. Unloads at once when it is 0 and nobody else uses the model. */
-void models_release(struct models *ms, struct model *m, int64_t keep_alive_ns);
-void models_keep(struct models *ms, struct model *m, int64_t keep_alive_ns);
+/* Loads the model where needed and keeps it until the release, and from there for keep_alive_ns (< 0: the server's), unless a later
+ * request says otherwise. gone says that nobody waits any more (ERR_CANCELLED); ERR_BUSY: too many wait. *load_ns: how long
+ * it took. */
+int models_acquire(struct models *ms, struct model *m, int64_t keep_alive_ns, bool (*gone)(void *ctx), void *ctx, uint64_t *load_ns,
+                   struct err *e);
+void models_release(struct models *ms, struct model *m);
+/* Unloads it, now or as soon as nobody uses it. */
+void models_unload(struct models *ms, struct model *m);
 
 /* What is known of a loaded model; false when it is not loaded. */
 struct models_state {
