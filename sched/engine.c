@@ -237,6 +237,18 @@ int hy_open(const struct hy_options *opt, struct hy_engine **out, struct err *e)
     return ERR_OK;
 }
 
+/* Says whether streamed weights would come from a sidecar. */
+static void describe_sidecar(struct hy_engine *en, const struct hy_options *opt) {
+    struct sidecar s;
+    struct err why;
+    char *out = en->planned.sidecar;
+    int rc = sidecar_open(opt->sidecar, opt->model_path, en->mf, &en->h, &en->w, &en->arena, &s, &why);
+    if (rc) snprintf(out, sizeof en->planned.sidecar, "%s", why.text);
+    else if (s.open) snprintf(out, sizeof en->planned.sidecar, "weights stream from '%s'", s.file.path);
+    else snprintf(out, sizeof en->planned.sidecar, "%s", s.note);
+    sidecar_close(&s);
+}
+
 int hy_plan(const struct hy_options *opt, struct hy_plan *out, struct err *e) {
     struct hy_engine *en = calloc(1, sizeof *en);
     if (!en) return err_set(e, ERR_NOMEM, "no memory to open '%s'", opt->model_path);
@@ -245,6 +257,7 @@ int hy_plan(const struct hy_options *opt, struct hy_plan *out, struct err *e) {
     o.memory.plan_only = true;
     int rc = open_header(en, &o, e);
     if (!rc) memory_describe(en, &o, false);
+    if (!rc && fit_streams(&en->fit)) describe_sidecar(en, opt);
     *out = en->planned;
     hy_close(en);
     return rc;

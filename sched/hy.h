@@ -73,6 +73,7 @@ struct hy_plan {
     uint32_t n_reader;                    /* threads that will read streamed weights */
     double memory_rate, disk_rate;        /* bytes per second as measured; 0: not measured */
     double tok_s;                         /* one sequence: 1 / max(step_bytes / memory_rate, disk_bytes / disk_rate); 0: unknown */
+    char sidecar[ERR_TEXT_BYTES];         /* of hy_plan: which would be read, or why not; empty: none, or nothing streams */
 };
 const char *hy_mode_name(enum hy_mode m);
 

@@ -397,6 +397,9 @@ holds "optimize again has nothing to do" grep -q "complete already" "$out"
 streams
 same "the same text with a sidecar" "$dir/without" "$out"
 if grep -q "hyx" "$err"; then fail "a sidecar is used in silence" "it speaks"; else ok "a sidecar is used in silence"; fi
+run inspect "$moe" --plan --slots 3
+holds "the plan names the sidecar" grep -q "^weights stream from '$side'" "$out"
+json "a plan without streaming has none" '.sidecar == ""' inspect "$moe" --plan --json
 works "optimize --force" optimize "$moe" --force
 same "optimize --force writes the same" "$side" "$dir/whole.hyx"
 json "optimize --json" '.expert_records == 24 and .dense_records == 0 and .kept_bytes > 0 and .written_bytes == 0' optimize "$moe" --json
@@ -404,6 +407,7 @@ head -c 1000000 "$dir/whole.hyx" >"$side"
 streams
 same "the same text with half a sidecar" "$dir/without" "$out"
 holds "half a sidecar is told" grep -q "not used.*not complete" "$err"
+json "the plan tells half a sidecar" '.sidecar | test("not used.*not complete")' inspect "$moe" --plan --slots 3 --json
 refused "half a sidecar by name" 1 "not complete" run "$moe" --raw -p Once --slots 3 --sidecar "$side"
 perl -e 'local $/; $_ = <STDIN>; my $n = length; for (my $i = 70000; $i < $n; $i += 16384) { substr($_, $i, 1) ^= "\1" } print' \
     <"$dir/whole.hyx" >"$side"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/size_text.h"
+#include "tools/cli.h"
 
 #define BAR 64
 
@@ -78,6 +79,7 @@ void plan_print(const struct hy_plan *p) {
         printf("\nof %u FFN tensors %u stay and %u stream through %u slots\n", p->n_dense, p->n_dense_pinned, p->n_dense - p->n_dense_pinned, p->n_ring_slot);
     if (p->n_expert_slot) printf("\nof %u experts %u are in memory at a time\n", p->n_expert, p->n_expert_slot);
     if (p->kv_fell) printf("\nkeys and values are kept as Q8_0: as F16 they would not fit\n");
+    if (*p->sidecar) printf("\n%s\n", p->sidecar);
     print_speed(p);
 }
 
@@ -97,9 +99,11 @@ void plan_print_json(const struct hy_plan *p) {
         }
     printf("}, \"dense_tensors\": %u, \"dense_pinned\": %u, \"ring_slots\": %u, \"experts\": %u, \"expert_slots\": %u, \"context\": %u, "
            "\"sequences\": %u, \"step_tokens\": %u, \"kv\": \"%s\", \"kv_fell\": %s, \"step_bytes\": %llu, \"disk_bytes\": %llu, "
-           "\"memory_rate\": %.0f, \"disk_rate\": %.0f, \"tok_s\": %.3f}\n",
+           "\"memory_rate\": %.0f, \"disk_rate\": %.0f, \"tok_s\": %.3f, \"sidecar\": ",
            p->n_dense, p->n_dense_pinned, p->n_ring_slot, p->n_expert, p->n_expert_slot, p->n_ctx, p->n_seq, p->n_step, p->kv_q8 ? "q8_0" : "f16",
            p->kv_fell ? "true" : "false", (unsigned long long)p->step_bytes, (unsigned long long)p->disk_bytes, p->memory_rate, p->disk_rate, p->tok_s);
+    cli_json_str(stdout, p->sidecar, strlen(p->sidecar));
+    printf("}\n");
 }
 
 void plan_say(const struct hy_plan *p) {

@@ -1,4 +1,5 @@
 // hy serve, end to end on a tiny random model: every endpoint, streaming and not, the rules that clients lean on.
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { check, dir, equal, finish, get, model, post, quick, raw, request, running, serve, sleep, state, stream, test, until } from './harness.mjs'
 import { scripted } from './script.mjs'
@@ -169,6 +170,14 @@ await test('a model that is in use is unloaded when its last user has gone', asy
   equal((await get(e, '/api/ps')).json.models.length, 1, 'it goes on')
   c.socket.destroy()
   await until('it is unloaded', async () => (await get(e, '/api/ps')).json.models.length === 0)
+})
+
+await test('a sidecar that is not used is told', async () => {
+  const file = model('big', { 'n-layer': 24, 'n-ctx': 512, 'n-embd': 512, 'n-ff': 2048 })
+  writeFileSync(file.replace('.gguf', '.hyx'), 'no sidecar')
+  const k = await serve([file, '--memory', '60M', '-c', '512'])
+  await until('it says so', () => /the sidecar '.*big.hyx' is not used/.test(k.err))
+  await k.stop()
 })
 
 await test('Host and Origin', async () => {
