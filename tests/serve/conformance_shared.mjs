@@ -39,6 +39,7 @@ await test('2.2 leniency: unknown fields, null, roles, 10.0, name, parts, string
     { options: { num_predict: 12.0, temperature: 0, mystery: 'x', top_k: null, stop: null, seed: null } }]
   for (const more of same) equal((await post(s, '/api/generate', { model: 'tiny', prompt: 'Once', stream: false, options: { num_predict: 12, temperature: 0 }, ...more })).json.response, greedy, JSON.stringify(more))
   equal((await post(s, '/api/generate', '{"model":"tiny","prompt":"Once","stream":false,"options":{"num_predict":12.0,"temperature":0,"num_ctx":512.0}}')).json.eval_count, 12)
+  equal((await post(s, '/api/generate', '{"model":"tiny","prompt":"Once","stream":false,"unknown":[18446744073709551615,-1e999,"\\ud83d 1e999 \\" 18446744073709551615"],"options":{"num_predict":12,"temperature":0,"zzz":1e999}}')).json.response, greedy, 'numbers of any size')
   equal((await post(s, '/api/generate', '{"model":"tiny","prompt":"Once","stream":null,"options":{"num_predict":2}}')).type, 'application/x-ndjson')
   for (const role of ['USER', 'User', 'wizard']) equal((await post(s, '/api/chat', { model: 'plain', messages: [{ role, content: 'utf8', unknown: 1 }], stream: false })).json.message.content, scripts.utf8, role)
   for (const path of ['/api/show', '/api/pull']) equal((await post(s, path, { name: 'tiny', stream: false })).status, 200, path)

@@ -1,12 +1,15 @@
 #include "tools/serve/fields.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tools/serve/json_out.h"
 
 #define REPLACEMENT "\\ufffd"
+#define LARGEST "1.7976931348623157e308"
 
 /* The four hex digits of "\uXXXX" at p, or -1. */
 static int escape_at(const char *p, size_t n) {
@@ -22,12 +25,29 @@ static int escape_at(const char *p, size_t n) {
 static bool is_high(int v) { return v >= 0xd800 && v < 0xdc00; }
 static bool is_low(int v) { return v >= 0xdc00 && v < 0xe000; }
 
+/* A whole number beyond 64 bits as a real one, a real one beyond double as the largest: schemas bound with such. */
+static size_t add_number(const char *p, struct strbuf *out) {
+    size_t len = strspn(p, "+-.eE0123456789");
+    double d = strtod(p, NULL);
+    errno = 0;
+    strtoll(p, NULL, 10);
+    bool large = errno == ERANGE && strcspn(p, ".eE") >= len;
+    if (isinf(d)) strbuf_str(out, d < 0 ? "-" LARGEST : LARGEST);
+    else strbuf_add(out, p, len);
+    if (large && !isinf(d)) strbuf_str(out, ".0");
+    return len;
+}
+
 /* Text that was cut in the middle of a character is common in what programs send. */
 static void mend(const struct strbuf *body, struct strbuf *out) {
     const char *p = body->p, *end = p + body->n;
+    bool quoted = false;
     while (p < end) {
         int v = escape_at(p, (size_t)(end - p));
-        if (is_high(v) && is_low(escape_at(p + 6, (size_t)(end - p - 6)))) {
+        quoted ^= *p == '"';
+        if (!quoted && (*p == '-' || isdigit((unsigned char)*p))) {
+            p += add_number(p, out);
+        } else if (is_high(v) && is_low(escape_at(p + 6, (size_t)(end - p - 6)))) {
             strbuf_add(out, p, 12);
             p += 12;
         } else if (is_high(v) || is_low(v)) {
@@ -62,7 +82,7 @@ int fields_parse(const struct strbuf *body, json_t **out, struct err *e) {
     if (i == body->n) return err_set(e, ERR_ARG, "missing request body");
     json_t *v = load(body, &je);
     enum json_error_code code = v ? 0 : json_error_code(&je);
-    if (code == json_error_invalid_utf8 || code == json_error_invalid_syntax) v = load_mended(body, &je);
+    if (code == json_error_invalid_utf8 || code == json_error_invalid_syntax || code == json_error_numeric_overflow) v = load_mended(body, &je);
     if (!v) return err_set(e, ERR_ARG, "invalid JSON at byte %d: %s", je.position, je.text);
     if (!json_is_object(v)) {
         json_decref(v);
