@@ -274,7 +274,7 @@ await test('1.11 the Host check', async () => {
   const ask = host => get(s, '/api/tags', { Host: host })
   for (const host of ['localhost', 'localhost:11434', 'LOCALHOST', '127.0.0.1:1', '127.9.9.9', '[::1]', '[::1]:80', '0.0.0.0', '192.168.1.2:80', '10.1.2.3', '172.16.0.1', hostname(), 'a.localhost', 'box.local', 'host.docker.internal:8080'])
     equal((await ask(host)).status, 200, host)
-  for (const host of ['evil.example', 'evil.example:8080', '8.8.8.8', 'localhost.evil.example', 'local', 'evillocal', 'evilinternal', 'xlocalhost', '[2001:db8::1]']) {
+  for (const host of ['evil.example', 'evil.example:8080', '8.8.8.8', 'localhost.evil.example', 'local', 'evillocal', 'evilinternal', 'xlocalhost', '[2001:db8::1]', '[::1].evil.example', '[::1', 'evil:1:x.local', '[::ffff:8.8.8.8]']) {
     const r = await ask(host)
     equal([r.status, r.text], [403, ''], host)
   }

@@ -88,7 +88,7 @@ static bool ends_with(const char *s, const char *end) {
 static bool host_part(const char *host, char out[256]) {
     const char *colon = strchr(host, ':'), *bracket = *host == '[' ? strchr(host, ']') : NULL;
     size_t n = bracket ? (size_t)(bracket - ++host) : colon && !strchr(colon + 1, ':') ? (size_t)(colon - host) : strlen(host);
-    if (n >= 256) return false;
+    if (n >= 256 || (bracket && bracket[1] && bracket[1] != ':')) return false;
     memcpy(out, host, n);
     out[n] = 0;
     return true;
@@ -102,6 +102,7 @@ bool guard_host(const struct guard *g, const char *header) {
     struct in6_addr v6;
     if (inet_pton(AF_INET, host, &v4) == 1) return near_v4(ntohl(v4.s_addr)) || own_address(AF_INET, &v4, sizeof v4);
     if (inet_pton(AF_INET6, host, &v6) == 1) return near_v6(&v6) || own_address(AF_INET6, &v6, sizeof v6);
+    if (strchr(host, ':')) return false;
     return strcasecmp(host, "localhost") == 0 || (g->hostname[0] && strcasecmp(host, g->hostname) == 0) ||
            ends_with(host, ".localhost") || ends_with(host, ".local") || ends_with(host, ".internal");
 }
