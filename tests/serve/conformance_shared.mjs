@@ -111,6 +111,9 @@ await test('2.6 stop strings: over token borders, held back, not output', async 
   }
   for (const stop of ['worlds', 'world!!', 'xHello']) equal((await chat('x', { options: { stop: [stop] } })).json.message.content, scripts.default, `${stop} does not come`)
   check(!/<\|/.test((await chat('x')).text), 'no marker')
+  const t = await serve([1, 4].map(type => scripted(join(dir, `end${type}.gguf`), scripts, { ends: ['END', type] })))
+  for (const name of ['end1', 'end4']) equal((await post(t, '/api/chat', { model: name, messages: say('x'), stream: false })).json.message.content, scripts.default, 'an end token that is not marked as a control token')
+  await t.stop()
 })
 
 await test('2.7 keep_alive', async () => {

@@ -75,12 +75,13 @@ const thinking = `{% if enable_thinking is defined and enable_thinking is false 
 const say = '{{ "<|say " + messages[-1].content + "|>" }}{%- endif %}'
 
 // Writes a model to path. scripts: {name: text}; thinks: its template knows <think>; whole: texts that are one token
-// wherever they stand.
-export function scripted(path, scripts, { thinks = false, nCtx = 1024, template, whole = [] } = {}) {
+// wherever they stand; ends: the token that ends the text, and its type.
+export function scripted(path, scripts, { thinks = false, nCtx = 1024, template, whole = [], ends = ['<|im_end|>', 3] } = {}) {
   const tokens = Array.from({ length: 256 }, (_, b) => byteChars[b]), types = tokens.map(() => 1)
   const used = new Set(tokens), next = new Map(), ids = new Map()
   const add = (text, type) => { ids.set(text, tokens.length); tokens.push(text); types.push(type); used.add(text); return tokens.length - 1 }
-  const end = add('<|im_end|>', 3)
+  const end = add(...ends)
+  if (!ids.has('<|im_end|>')) add('<|im_end|>', 3)
   add('<|im_start|>', 3)
   for (const text of whole) add(text, 4)
   const follow = (from, to, what) => {

@@ -63,11 +63,11 @@ static void feed(struct gen *g, struct token_bytes b) {
     else add_content(g, b.p, b.len);
 }
 
-/* The text of a control token is a marker or nothing. */
+/* The text of a control token, and of one that ends the text, is a marker or nothing. */
 static void feed_token(struct gen *g, int32_t id) {
     const struct tokenizer *t = g->model->tokenizer;
     struct token_bytes text = tokenizer_text(t, id);
-    if (!(tokenizer_attr(t, id) & TOKEN_CONTROL)) {
+    if (!(tokenizer_attr(t, id) & TOKEN_CONTROL) && !tokenizer_is_eog(t, id)) {
         feed(g, detok_push(g->detok, id));
         return;
     }
