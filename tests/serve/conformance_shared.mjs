@@ -95,6 +95,14 @@ await test('2.5 options: meanings', async () => {
   equal(kept.done_reason, 'length', 'a text without end is bounded')
 })
 
+await test('2.5 a seed repeats the text, alone and beside 31 others', async () => {
+  const t = await serve([tiny, '--parallel', '32']), seeds = Array.from({ length: 32 }, (_, i) => i), alone = []
+  const ask = async seed => (await post(t, '/api/generate', { model: 'tiny', prompt: 'word '.repeat(seed % 7 + 1), stream: false, options: { seed, temperature: 1.3, num_predict: 24 } })).json.response
+  for (const seed of seeds) alone.push(await ask(seed))
+  equal(await Promise.all(seeds.map(ask)), alone)
+  await t.stop()
+})
+
 await test('2.5 options: types', async () => {
   for (const [key, value, type] of [['temperature', 'hot', 'float32'], ['top_p', true, 'float32'], ['num_predict', '5', 'integer'], ['seed', 1.5, 'integer'], ['top_k', [], 'integer'], ['use_mmap', 1, 'boolean'], ['num_gpu', 'x', 'integer'], ['stop', 5, 'array']]) {
     const r = await generate({}, { [key]: value })
@@ -204,6 +212,9 @@ await test('2.10 long prompts: truncate and shift', async () => {
   check(o.status === 400 && /^prompt too long; exceeded max context length/.test(o.json.error.message), o.text)
   const one = (await generate({ raw: true, prompt: 'word '.repeat(600) }, { num_ctx: 128, num_predict: 2 })).json
   equal([one.prompt_eval_count, one.eval_count], [128, 2])
+  const text = Array.from({ length: 300 }, (_, i) => `word${i}`).join(' '), tokens = async options => (await generate({ prompt: text }, { num_predict: 1, ...options })).json.context.slice(0, -1)
+  const all = await tokens({}), some = await tokens({ num_ctx: 128, num_keep: 9 })
+  equal(some, [...all.slice(0, 9), ...all.slice(9 - 128)], 'what follows the first num_keep tokens is lost')
   const on = more => post(s, '/api/generate', { model: 'on', prompt: 'x', stream: false, options: { num_ctx: 64, num_predict: 200, temperature: 0 }, ...more })
   const shifted = (await on({})).json, stopped = (await on({ shift: false })).json
   equal(shifted.done_reason, 'length')
