@@ -229,6 +229,9 @@ await test('one that waits in the queue goes, too', async () => {
 await test('metrics and the page', async () => {
   const m = await get(s, '/metrics')
   check(/^hy_generated_tokens_total \d+$/m.test(m.text) && /^# TYPE hy_kv_blocks gauge$/m.test(m.text), 'metrics')
+  const count = async () => Number(/^hy_generated_tokens_total (\d+)$/m.exec((await get(s, '/metrics')).text)[1]), before = await count()
+  equal((await post(s, '/api/generate', { model: 'tiny', keep_alive: 0 })).json.done_reason, 'unload')
+  check(before > 0 && await count() === before, 'a counter does not fall when a model is unloaded')
   check((await get(s, '/hy')).text.includes('<!doctype html>'), 'the page')
 })
 

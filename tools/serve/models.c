@@ -28,6 +28,7 @@ struct models {
     pthread_cond_t changed; /* the turn, a user less, the end */
     struct waiter *first, **last;
     uint32_t n_waiter, n_closing;
+    struct batcher_stats past; /* counters of the models that were unloaded */
     bool ends;
     pthread_t reaper; /* unloads what has been idle for its time */
     bool has_reaper;
@@ -74,10 +75,33 @@ static void close_loaded(struct loaded l) {
     hy_close(l.engine);
 }
 
+/* What only grows. */
+static void add_counters(struct batcher_stats *sum, const struct batcher_stats *s) {
+    sum->n_refused += s->n_refused;
+    sum->n_cancelled += s->n_cancelled;
+    sum->n_failed += s->n_failed;
+    sum->n_done += s->n_done;
+    sum->n_prompt_tok += s->n_prompt_tok;
+    sum->n_cached_tok += s->n_cached_tok;
+    sum->n_eval_tok += s->n_eval_tok;
+    sum->n_preempted += s->n_preempted;
+    sum->n_step += s->n_step;
+    sum->step_ns += s->step_ns;
+    sum->kv_reused += s->kv_reused;
+    sum->stream.read_bytes += s->stream.read_bytes;
+    sum->stream.wait_ns += s->stream.wait_ns;
+    sum->stream.disk_ns += s->stream.disk_ns;
+    sum->stream.n_hit += s->stream.n_hit;
+    sum->stream.n_miss += s->stream.n_miss;
+}
+
 static uint64_t planned_bytes(const struct model *m) { return hy_planned(m->engine)->total_bytes; }
 
 static void unload(struct models *ms, struct model *m) {
     struct loaded l = take_out(m);
+    struct batcher_stats last;
+    batcher_stats(l.batcher, &last);
+    add_counters(&ms->past, &last);
     ms->n_closing++;
     pthread_mutex_unlock(&ms->lock);
     close_loaded(l);
@@ -378,6 +402,25 @@ bool models_state(struct models *ms, struct model *m, struct models_state *out) 
     }
     pthread_mutex_unlock(&ms->lock);
     return loaded;
+}
+
+void models_totals(struct models *ms, struct models_totals *out) {
+    pthread_mutex_lock(&ms->lock);
+    *out = (struct models_totals){.stats = ms->past};
+    for (uint32_t i = 0; i < ms->n; i++) {
+        struct batcher_stats s, *sum = &out->stats;
+        if (!ms->at[i]->engine) continue;
+        batcher_stats(ms->at[i]->batcher, &s);
+        add_counters(sum, &s);
+        sum->n_running += s.n_running;
+        sum->n_waiting += s.n_waiting;
+        sum->kv_block += s.kv_block;
+        sum->kv_used += s.kv_used;
+        sum->kv_cached += s.kv_cached;
+        out->n_loaded++;
+        out->memory_bytes += planned_bytes(ms->at[i]);
+    }
+    pthread_mutex_unlock(&ms->lock);
 }
 
 uint32_t models_list(struct models *ms, struct model *m, struct batch_view *out, uint32_t cap) {

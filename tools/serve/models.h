@@ -82,5 +82,12 @@ struct models_state {
     struct batcher_stats stats;
 };
 bool models_state(struct models *ms, struct model *m, struct models_state *out);
+/* Of the loaded models together; what only grows is counted since the start, over those that were unloaded, too. */
+struct models_totals {
+    uint32_t n_loaded;
+    uint64_t memory_bytes;
+    struct batcher_stats stats;
+};
+void models_totals(struct models *ms, struct models_totals *out);
 /* The requests of a loaded model (see batcher_list). */
 uint32_t models_list(struct models *ms, struct model *m, struct batch_view *out, uint32_t cap);

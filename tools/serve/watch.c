@@ -12,41 +12,6 @@ static void metric(struct strbuf *t, const char *name, const char *type, const c
     strbuf_fmt(t, "# HELP %s %s\n# TYPE %s %s\n%s %.17g\n", name, help, name, type, name, value);
 }
 
-/* Sums over the loaded models. */
-static struct batcher_stats sum_stats(struct api *a, uint32_t *n_loaded, uint64_t *memory_bytes) {
-    struct batcher_stats sum = {0};
-    *n_loaded = 0;
-    *memory_bytes = 0;
-    for (uint32_t i = 0; i < models_count(a->models); i++) {
-        struct models_state s;
-        if (!models_state(a->models, models_at(a->models, i), &s)) continue;
-        ++*n_loaded;
-        *memory_bytes += s.plan.total_bytes;
-        sum.n_running += s.stats.n_running;
-        sum.n_waiting += s.stats.n_waiting;
-        sum.n_refused += s.stats.n_refused;
-        sum.n_cancelled += s.stats.n_cancelled;
-        sum.n_failed += s.stats.n_failed;
-        sum.n_done += s.stats.n_done;
-        sum.n_prompt_tok += s.stats.n_prompt_tok;
-        sum.n_cached_tok += s.stats.n_cached_tok;
-        sum.n_eval_tok += s.stats.n_eval_tok;
-        sum.n_preempted += s.stats.n_preempted;
-        sum.n_step += s.stats.n_step;
-        sum.step_ns += s.stats.step_ns;
-        sum.kv_block += s.stats.kv_block;
-        sum.kv_used += s.stats.kv_used;
-        sum.kv_cached += s.stats.kv_cached;
-        sum.kv_reused += s.stats.kv_reused;
-        sum.stream.read_bytes += s.stats.stream.read_bytes;
-        sum.stream.wait_ns += s.stats.stream.wait_ns;
-        sum.stream.disk_ns += s.stats.stream.disk_ns;
-        sum.stream.n_hit += s.stats.stream.n_hit;
-        sum.stream.n_miss += s.stats.stream.n_miss;
-    }
-    return sum;
-}
-
 /* Tokens generated per second since the last look. */
 static double token_rate(struct api *a, uint64_t n_tok) {
     pthread_mutex_lock(&a->rate_lock);
@@ -83,16 +48,16 @@ static void stream_metrics(const struct hy_stream_stats *s, struct strbuf *t) {
 void api_metrics(struct http_exchange *x, void *ctx) {
     struct api *a = ctx;
     struct strbuf t = {0};
-    uint32_t n_loaded;
-    uint64_t memory_bytes;
-    struct batcher_stats s = sum_stats(a, &n_loaded, &memory_bytes);
+    struct models_totals totals;
+    models_totals(a->models, &totals);
+    const struct batcher_stats s = totals.stats;
     double n_cached = (double)s.n_cached_tok, n_prompt = (double)s.n_prompt_tok + n_cached;
     http_metrics(a, &t);
-    metric(&t, "hy_models_loaded", "gauge", "Models in memory.", n_loaded);
-    metric(&t, "hy_memory_planned_bytes", "gauge", "Memory that the plans of the loaded models come to.", (double)memory_bytes);
+    metric(&t, "hy_models_loaded", "gauge", "Models in memory.", totals.n_loaded);
+    metric(&t, "hy_memory_planned_bytes", "gauge", "Memory that the plans of the loaded models come to.", (double)totals.memory_bytes);
     metric(&t, "hy_requests_running", "gauge", "Requests in the steps.", s.n_running);
     metric(&t, "hy_requests_waiting", "gauge", "Requests in the queue.", s.n_waiting);
-    metric(&t, "hy_requests_done_total", "counter", "Requests of the loaded models that came to their end.", (double)s.n_done);
+    metric(&t, "hy_requests_done_total", "counter", "Requests that came to their end.", (double)s.n_done);
     metric(&t, "hy_requests_refused_total", "counter", "Requests that found the queue full.", (double)s.n_refused);
     metric(&t, "hy_requests_cancelled_total", "counter", "Requests whose client went.", (double)s.n_cancelled);
     metric(&t, "hy_requests_failed_total", "counter", "Requests that failed.", (double)s.n_failed);
