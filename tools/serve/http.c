@@ -447,13 +447,12 @@ int http_new(const struct http_options *opt, struct http_server **out, struct er
         free(s);
         return err_set(e, ERR_NOMEM, "no thread for the server");
     }
+    *out = s; /* those who connected before are answered at once, and may ask for it */
     start(s);
-    if (!s->daemon) {
-        http_free(s);
-        return err_set(e, ERR_IO, "the HTTP server does not start");
-    }
-    *out = s;
-    return ERR_OK;
+    if (s->daemon) return ERR_OK;
+    *out = NULL;
+    http_free(s);
+    return err_set(e, ERR_IO, "the HTTP server does not start");
 }
 
 uint32_t http_drain(struct http_server *s) {
