@@ -121,8 +121,9 @@ export async function openBrowser(program, width, height) {
       await this.drawn();
     },
     async wheel(x, y, deltaY) {
+      await evaluate('wheeled = new Promise(done => addEventListener("wheel", () => done(true), { once: true, capture: true })), 0');
       await mouse('mouseWheel', x, y, { deltaX: 0, deltaY });
-      await new Promise(resolve => setTimeout(resolve, 100));
+      await evaluate('wheeled');
       await this.drawn();
     },
     async screenshot() {
