@@ -134,10 +134,15 @@ bench-stream: all
 bench-peer: all
 	@sh tests/bench_peer.sh $(B)
 BENCH_MODEL := build/models/llama-1b-Q4_K.gguf
+BENCH_STREAM_MODEL := build/models/llama-3b-Q4_K.gguf
 bench-batch: all $(B)/tests/bench_batch
 	@mkdir -p $(dir $(BENCH_MODEL))
 	@test -f $(BENCH_MODEL) || $(GEN) --arch llama --type Q4_K --size 1b -o $(BENCH_MODEL)
+	@test -f $(BENCH_STREAM_MODEL) || $(GEN) --arch llama --type Q4_K --n-embd 3072 --n-layer 28 --n-ff 8192 --n-head 24 --n-head-kv 8 \
+		--n-vocab 32000 --n-ctx 4096 -o $(BENCH_STREAM_MODEL)
 	@$(B)/tests/bench_batch $(BENCH_MODEL)
+	@$(B)/tests/bench_batch --stream $(BENCH_STREAM_MODEL)
+	@$(B)/tests/bench_batch --stream $(BENCH_STREAM_MODEL) 4 # the disk's share: little to compute for each byte
 darwin-check:
 	@sh tests/darwin_check.sh
 lint:
