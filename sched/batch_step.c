@@ -157,8 +157,8 @@ static void learn_pace(struct batch_step *s, double ns) {
     }
 }
 
-int batch_step_run(struct batch_step *s, float **logits, struct err *e) {
-    struct hy_batch b = {s->n_tok, s->token, s->seq, s->pos, s->want, s->n_best};
+int batch_step_run(struct batch_step *s, bool (*stop)(void *ctx), void *ctx, float **logits, struct err *e) {
+    struct hy_batch b = {s->n_tok, s->token, s->seq, s->pos, s->want, s->n_best, stop, ctx};
     uint64_t t0 = clock_ns();
     int rc = hy_step(s->en, &b, logits, e);
     double ns = (double)(clock_ns() - t0);

@@ -24,4 +24,5 @@ int batch_step_init(struct batch_step *s, struct hy_engine *en, struct err *e);
 void batch_step_deinit(struct batch_step *s);
 /* Fills the step and every job's n_give. running is oldest first. */
 void batch_step_fill(struct batch_step *s, struct batch_job *const *running, uint32_t n);
-int batch_step_run(struct batch_step *s, float **logits, struct err *e);
+/* stop: see hy_batch. */
+int batch_step_run(struct batch_step *s, bool (*stop)(void *ctx), void *ctx, float **logits, struct err *e);

@@ -206,6 +206,19 @@ static void use_row(struct batcher *b, uint32_t row, float *logits) {
     }
 }
 
+/* Whether all of the step at hand is to go. */
+static bool nobody_waits(void *ctx) {
+    struct batcher *b = ctx;
+    bool wanted = false;
+    pthread_mutex_lock(&b->lock);
+    for (uint32_t i = 0; i < b->stats.n_running && !b->closing; i++) {
+        const struct batch_job *j = b->running[i];
+        wanted |= j->n_give && !atomic_load(&j->cancelled);
+    }
+    pthread_mutex_unlock(&b->lock);
+    return !wanted;
+}
+
 static void run_step(struct batcher *b) {
     struct batch_step *s = &b->step;
     struct err e;
@@ -213,7 +226,8 @@ static void run_step(struct batcher *b) {
     batch_step_fill(s, b->running, b->stats.n_running);
     CHECK(s->n_tok);
     uint64_t t0 = clock_ns();
-    int rc = batch_step_run(s, &logits, &e);
+    int rc = batch_step_run(s, nobody_waits, b, &logits, &e);
+    if (rc == ERR_CANCELLED) return; /* find_unwanted has them next */
     if (rc == ERR_LIMIT) {
         make_room(b, &e);
         return;

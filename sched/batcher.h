@@ -90,7 +90,7 @@ void batcher_free(struct batcher *b);
 /* ERR_BUSY: the queue is full. ERR_LIMIT: the prompt does not fit the context or the KV cache. ERR_ARG: tokens or
  * parameters that make no sense. *id is for batcher_cancel; it is set before any callback comes. */
 int batcher_submit(struct batcher *b, const struct batch_request *r, uint64_t *id, struct err *e);
-/* Takes effect within a step. An id that is done or unknown is nothing. */
+/* Takes effect within a step; soon in one that streams weights for nobody else. An id that is done or unknown is nothing. */
 void batcher_cancel(struct batcher *b, uint64_t id);
 
 struct batcher_stats {

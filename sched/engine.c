@@ -353,7 +353,7 @@ static int run_resident(struct hy_engine *en, const struct step_shape *s, struct
 int hy_step(struct hy_engine *en, const struct hy_batch *b, float **logits, struct err *e) {
     if (b->n_tok == 0 || b->n_tok > en->plan.n_step)
         return err_set(e, ERR_LIMIT, "a step of %u tokens; it must have 1 to %u", b->n_tok, en->plan.n_step);
-    struct step_shape s = {.n_best = b->n_best};
+    struct step_shape s = {.n_best = b->n_best, .stop = b->stop, .ctx = b->ctx};
     if (b->n_best > HY_MAX_BEST || b->n_best > en->h.n_vocab)
         return err_set(e, ERR_ARG, "the %u best of %u tokens; at most %u can be asked for", b->n_best, en->h.n_vocab, HY_MAX_BEST);
     int rc = lay_out(en, b, &s, e);
@@ -392,8 +392,8 @@ int hy_feed(struct hy_engine *en, uint32_t seq, const int32_t *token, uint32_t n
             want[i] = false;
         }
         want[k - 1] = done + k == n;
-        int rc = stop && stop(ctx) ? err_set(e, ERR_CANCELLED, "interrupted") : ERR_OK;
-        if (!rc) rc = hy_step(en, &(struct hy_batch){k, token + done, seqs, pos, want, want[k - 1] ? n_best : 0}, logits, e);
+        struct hy_batch b = {k, token + done, seqs, pos, want, want[k - 1] ? n_best : 0, stop, ctx};
+        int rc = stop && stop(ctx) ? err_set(e, ERR_CANCELLED, "interrupted") : hy_step(en, &b, logits, e);
         if (rc) return rc;
         done += k;
     }

@@ -17,6 +17,8 @@ struct step_shape {
     uint32_t out_end[PLAN_MAX_CHUNK]; /* rows of logits of chunks up to this one */
     uint32_t n_pos[PLAN_MAX_CHUNK];   /* more than any position of the chunk */
     uint32_t n_best;                  /* of each row of logits */
+    bool (*stop)(void *ctx);          /* hy_batch's */
+    void *ctx;
 };
 
 /* The part of a step that ops are encoded for. */

@@ -124,6 +124,8 @@ struct hy_batch {
     const uint32_t *pos;     /* (n_tok): for each sequence ascending without gaps from its length on */
     const bool *want_logits; /* (n_tok); at most n_logits of them; NULL: of the last token */
     uint32_t n_best;         /* also find the n_best largest logits of each row, on the device: 0..HY_MAX_BEST */
+    bool (*stop)(void *ctx); /* asked during a step whose weights stream: true ends it soon, with ERR_CANCELLED; may be NULL */
+    void *ctx;
 };
 #define HY_MAX_BEST 256u
 
@@ -139,7 +141,7 @@ const float *hy_hidden(const struct hy_engine *en);
 
 /* Steps through n tokens of one sequence from its end on, in chunks; *logits is the last token's row, and
  * n_best of it are found as hy_batch says (row 0). stop (may be
- * NULL) is asked between chunks; true ends with ERR_CANCELLED. Chunks done before a failure stay. */
+ * NULL) is asked between chunks, and within them as hy_batch says; true ends with ERR_CANCELLED. Chunks done before a failure stay. */
 int hy_feed(struct hy_engine *en, uint32_t seq, const int32_t *token, uint32_t n, uint32_t n_best, float **logits,
             bool (*stop)(void *ctx), void *ctx, struct err *e);
 

@@ -11,6 +11,8 @@
 #define SHRINK_EVERY_NS 1000000000ull
 #define GROW_AFTER_NS 15000000000ull /* of quiet; the averages of PSI are over 10 s */
 #define GROW_EVERY_NS 2000000000ull
+#define LONG_STEP 64u        /* tokens; a layer of more is worth a list of its own, to stop behind it */
+#define ROWS_PER_ASK 16u     /* of the embedding that are read between two looks at whether to go on */
 #define MOST_OF_LAYER 3      /* a chunk that chooses this many experts per expert of the layer needs nearly all of them */
 
 struct run {
@@ -90,13 +92,26 @@ static int finish(struct run *r, struct err *e) {
     return rc;
 }
 
+/* Leaves a step that nobody waits for any more, when the device has done what is encoded. */
+static int heed_stop(struct run *r, struct err *e) {
+    if (!r->s->stop) return ERR_OK;
+    int rc = r->s->n_tok > LONG_STEP ? hand_over(r, e) : ERR_OK;
+    if (rc || !r->s->stop(r->s->ctx)) return rc;
+    rc = finish(r, e);
+    return rc ? rc : err_set(e, ERR_CANCELLED, "interrupted");
+}
+
 /* Dense tensors */
 
 static int acquire(struct run *r, const struct weight *w, uint32_t layer, struct err *e) {
     struct hy_engine *en = r->en;
     if (!weight_present(w) || en->fit.where[w->tensor] != FIT_RING || en->tensor_at[w->tensor].buf) return ERR_OK;
     uint64_t waited = 0;
-    int rc = ring_ready(&r->st->ring) ? ERR_OK : hand_over(r, e); /* the device works while we wait */
+    int rc = ERR_OK;
+    if (!ring_ready(&r->st->ring)) {
+        rc = hand_over(r, e); /* the device works while we wait */
+        if (!rc) rc = heed_stop(r, e);
+    }
     if (!rc) rc = ring_acquire(&r->st->ring, r->st->unit_of[w->tensor], &en->tensor_at[w->tensor], &waited, e);
     if (rc) return rc;
     r->acquired = true;
@@ -222,6 +237,7 @@ static int run_experts(struct run *r, uint32_t chunk, uint32_t route, uint32_t s
         add_wait(r, waited, 0, o->layer);
         if (!rc && experts_left(x)) {
             rc = finish(r, e); /* the next group overwrites the ids, and may need these slots */
+            if (!rc) rc = heed_stop(r, e);
             experts_release(x);
         }
     } while (!rc && experts_left(x));
@@ -261,7 +277,10 @@ static int run_layers(struct run *r, struct err *e) {
         uint32_t layer = p->ops[begin].layer;
         for (end = begin; end < p->n_op && p->ops[end].layer == layer;) end++;
         int rc = ERR_OK;
-        for (uint32_t c = 0; c < r->s->n_chunk && !rc; c++) rc = run_ops(r, c, begin, end, e);
+        for (uint32_t c = 0; c < r->s->n_chunk && !rc; c++) {
+            rc = heed_stop(r, e);
+            if (!rc) rc = run_ops(r, c, begin, end, e);
+        }
         if (!rc) rc = release(r, layer, e);
         if (!rc && r->en->trace) rc = hand_over(r, e); /* a stretch per layer */
         else if (!rc && r->open && layer % FLUSH_LAYERS == FLUSH_LAYERS - 1) rc = cmd_flush(r->x.c, e);
@@ -281,13 +300,16 @@ static int read_rows(struct run *r, struct err *e) {
     uint64_t row_bytes = dtype_bytes(w->type, w->n_in);
     const int32_t *token = ref_host(en->in.token);
     int rc = ERR_OK;
-    for (uint32_t i = 0; i < r->s->n_tok && !rc; i++)
-        rc = file_read(&en->mf->files[t->file], t->offset + w->offset_bytes + (uint64_t)token[i] * row_bytes, en->rows.host + i * row_bytes,
-                       row_bytes, false, e);
+    for (uint32_t i = 0; i < r->s->n_tok && !rc; i++) {
+        if (i % ROWS_PER_ASK == 0) rc = heed_stop(r, e);
+        if (!rc)
+            rc = file_read(&en->mf->files[t->file], t->offset + w->offset_bytes + (uint64_t)token[i] * row_bytes,
+                           en->rows.host + i * row_bytes, row_bytes, false, e);
+    }
     return rc;
 }
 
-/* After a failure: nothing in flight, nothing acquired, so that the next step can begin. */
+/* After a failure or a stop: nothing in flight, nothing acquired, so that the next step can begin. */
 static void recover(struct run *r) {
     device_wait(r->en->dev, r->st->fence, NULL);
     for (uint32_t i = 0; i < r->en->fit.n_ring; i++) r->en->tensor_at[r->en->fit.ring_tensor[i]].buf = NULL;

@@ -40,6 +40,10 @@ SUPPORT void add_row(struct rows *r, struct hy_engine *en, const float *logits, 
     r->n++;
 }
 
+/* Steps ask whether they shall stop: yes, the stop_at-th time; 0: never. */
+SUPPORT uint32_t stop_at, n_asked;
+SUPPORT bool asked_to_stop(void *ctx) { return ++n_asked == stop_at; }
+
 /* One batch; in as many steps as the engine needs, each cut where a resident engine cuts. */
 SUPPORT int step(struct hy_engine *en, const struct part *parts, uint32_t n_part, struct rows *r, struct err *e) {
     int32_t token[N_CTX];
@@ -57,7 +61,7 @@ SUPPORT int step(struct hy_engine *en, const struct part *parts, uint32_t n_part
     for (uint32_t at = 0, k; at < n; at += k) {
         float *logits;
         k = n - at < most ? n - at : most;
-        int rc = hy_step(en, &(struct hy_batch){k, token + at, seq + at, pos + at, want + at, N_BEST}, &logits, e);
+        int rc = hy_step(en, &(struct hy_batch){k, token + at, seq + at, pos + at, want + at, N_BEST, asked_to_stop, NULL}, &logits, e);
         if (rc) return rc;
         for (uint32_t i = 0, row = 0; i < k; i++)
             if (want[at + i]) add_row(r, en, logits, row++, true);
@@ -187,5 +191,41 @@ SUPPORT void fail_reads(struct hy_options o, uint32_t n_most) {
     hy_seq_free(en, s[1]);
     work(en, &got);
     same_rows(&want, &got, o.model_path);
+    hy_close(en);
+}
+
+/* Stopped wherever it asks, a step leaves nothing behind: the same step again gives what it would have given. */
+SUPPORT void stop_steps(const struct hy_options *o) {
+    static struct rows right;
+    struct hy_engine *en = open_with(o);
+    uint32_t s[2], n_stopped = 0;
+    for (uint32_t i = 0; i < 2; i++) OK(hy_seq_new(en, &s[i], &support_err));
+    right.n = 0;
+    OK(step(en, (const struct part[]){{s[1], 1, 3, 0}}, 1, &right, &support_err));
+    const struct part parts[] = {{s[0], 0, 70, 17}, {s[1], 1, 1, 0}};
+    for (bool stopped = true; stopped;) {
+        struct err e = {0};
+        n_asked = 0;
+        stop_at = ++n_stopped;
+        got.n = 0;
+        int rc = step(en, parts, 2, &got, &e);
+        stopped = rc != ERR_OK;
+        stop_at = 0;
+        if (stopped) {
+            support_refused(rc, ERR_CANCELLED, &e, (const char *const[]){"interrupted"}, 1, __LINE__);
+            assert_int_equal(hy_seq_len(en, s[0]), 0);
+            assert_int_equal(hy_seq_len(en, s[1]), 3);
+            got.n = 0;
+            OK(step(en, parts, 2, &got, &support_err));
+        }
+        if (n_stopped == 1) right = got;
+        same_rows(&right, &got, "after a step that was stopped");
+        hy_seq_truncate(en, s[0], 0);
+        hy_seq_truncate(en, s[1], 3);
+    }
+    if (n_stopped <= hy_info(en)->n_layer) fail_msg("%s: a step could be stopped at %u places only", o->model_path, n_stopped - 1);
+    for (uint32_t i = 0; i < 2; i++) hy_seq_free(en, s[i]);
+    work(en, &got);
+    same_rows(&want, &got, o->model_path);
     hy_close(en);
 }

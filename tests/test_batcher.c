@@ -29,14 +29,21 @@ static struct {
     uint32_t n_step, fail_from, n_fail; /* steps [fail_from, +n_fail) fail as a device does */
     uint32_t slow_us;
     atomic_bool hold;                   /* no step ends */
+    uint32_t cancel_in, n_cancel, n_stopped; /* in the cancel_in-th step the first n_cancel clients go; steps that were stopped */
+    struct batcher *batcher;
 } watch;
+
+static void cancel_clients(void);
 
 static int watched_step(struct hy_engine *en, const struct hy_batch *b, float **logits, struct err *e) {
     uint32_t n = watch.n_step++;
     if (watch.slow_us) usleep(watch.slow_us);
     while (atomic_load(&watch.hold)) usleep(200);
     if (n >= watch.fail_from && n - watch.fail_from < watch.n_fail) return err_set(e, ERR_DEVICE, "the device is on fire");
-    return hy_step(en, b, logits, e);
+    if (n + 1 == watch.cancel_in) cancel_clients();
+    int rc = hy_step(en, b, logits, e);
+    watch.n_stopped += rc == ERR_CANCELLED;
+    return rc;
 }
 
 #define malloc counted_malloc
@@ -408,6 +415,50 @@ static void cancelled(void **state) {
     hy_close(en);
 }
 
+static void cancel_clients(void) {
+    for (uint32_t k = 0; k < watch.n_cancel; k++) batcher_cancel(watch.batcher, clients[k].id);
+}
+
+/* Of two clients one or both go in their k-th step. Only a step that streams, and that nobody else is in, is left half-way. */
+static void leave_in_step(struct hy_engine *en, const int32_t *want, uint32_t step, uint32_t n_cancel) {
+    struct batcher *b = start(en, 0);
+    struct batcher_stats st;
+    watch.cancel_in = step;
+    watch.n_cancel = n_cancel;
+    watch.batcher = b;
+    atomic_store(&watch.hold, true);
+    for (uint32_t k = 0; k < 3; k++) client_init(&clients[k], k < 2 ? k : 1, 150, 40);
+    for (uint32_t k = 0; k < 2; k++) submit(b, &clients[k]);
+    atomic_store(&watch.hold, false);
+    for (uint32_t k = 0; k < 2; k++) wait_done(&clients[k]);
+    submit(b, &clients[2]); /* like the second, from what that left in the cache */
+    wait_done(&clients[2]);
+    batcher_stats(b, &st);
+    batcher_free(b);
+    for (uint32_t k = 0; k < 3; k++) assert_int_equal(clients[k].end, k < n_cancel ? BATCH_CANCELLED : BATCH_LENGTH);
+    for (uint32_t k = n_cancel; k < 3; k++)
+        if (k) assert_memory_equal(clients[k].token, want, 40 * sizeof *want);
+    assert_int_equal(watch.n_stopped, n_ring_slot && n_cancel == 2 ? 1 : 0);
+    assert_int_equal(st.n_failed, 0);
+    assert_int_equal(st.n_cancelled, n_cancel);
+    assert_int_equal(st.kv_used, 0);
+}
+
+static void cancelled_in_a_step(void **state) {
+    static const uint32_t slots[] = {0, 3}, steps[] = {2, 3, 8, 20};
+    int32_t want[MOST];
+    for (uint32_t i = 0; i < LEN(slots); i++) {
+        n_ring_slot = slots[i];
+        struct hy_engine *en = open_engine_of(model(), 4, 0);
+        client_init(&clients[1], 1, 150, 40);
+        assert_int_equal(reference(en, &clients[1], want), 40);
+        for (uint32_t k = 0; k < LEN(steps); k++)
+            for (uint32_t n_cancel = 1; n_cancel <= 2; n_cancel++) leave_in_step(en, want, steps[k], n_cancel);
+        hy_close(en);
+    }
+    n_ring_slot = 0;
+}
+
 /* A step that fails ends those who were in it; the next request is served. */
 static void failed_steps(void **state) {
     struct hy_engine *en = open_engine_of(model(), 4, 0);
@@ -649,7 +700,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(shared_blocks_same_bits), cmocka_unit_test(shared_blocks_on_metal),
         cmocka_unit_test(alone_or_in_a_crowd), cmocka_unit_test(alone_or_in_a_crowd_streamed), cmocka_unit_test(embeddings),
         cmocka_unit_test(refused_at_once), cmocka_unit_test(ends), cmocka_unit_test(shifts),
-        cmocka_unit_test(cancelled), cmocka_unit_test(failed_steps), cmocka_unit_test(logprobs),
+        cmocka_unit_test(cancelled), cmocka_unit_test(cancelled_in_a_step), cmocka_unit_test(failed_steps), cmocka_unit_test(logprobs),
         cmocka_unit_test(grammars), cmocka_unit_test(prompts_beside_streams), cmocka_unit_test(one_beginning_once),
         cmocka_unit_test(nothing_grows),
     };

@@ -42,9 +42,21 @@ static void failing_reads(void **state) {
     }
 }
 
+static void stopped(void **state) {
+    static const uint32_t models[] = {0, 1};
+    for (uint32_t i = 0; i < LEN(models); i++) {
+        struct hy_options o = metal_options(models[i]);
+        make_reference(o, o.model_path);
+        o.n_ring_slot = o.n_expert_slot = 3;
+        disk_fault("poison,delay=1ms,reorder");
+        stop_steps(&o);
+        disk_fault(NULL);
+    }
+}
+
 int main(int argc, char **argv) {
     support_init(argv[0]);
     setenv("HY_CACHE_DIR", support_path("cache"), 1);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(same_bits), cmocka_unit_test(failing_reads)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(same_bits), cmocka_unit_test(failing_reads), cmocka_unit_test(stopped)};
     return support_finish(cmocka_run_group_tests(tests, NULL, NULL));
 }

@@ -3,6 +3,8 @@
 
 #include <pthread.h>
 
+#include "runtime/clock.h"
+
 static void describe(const struct hy_options *o, const struct hy_plan *p, char *out, size_t cap) {
     snprintf(out, cap, "%s: %s, budget %llu, %u of %u dense pinned, ring %u, %u of %u experts, %u readers%s%s, %u threads, %s, steps of %u",
              strrchr(o->model_path, '/') + 1, hy_mode_name(p->mode), (unsigned long long)o->memory.bytes, p->n_dense_pinned, p->n_dense,
@@ -268,6 +270,45 @@ static void failing_reads(void **state) {
     }
 }
 
+/* Stopped, also under a disk that is late. */
+static void stopped(void **state) {
+    static const uint32_t models[] = {0, 1, 3, 4};
+    for (uint32_t i = 0; i < LEN(models); i++) {
+        struct hy_options o = options(model_of(models[i]));
+        make_reference(o, o.model_path);
+        o.n_ring_slot = o.n_expert_slot = 3 + i;
+        o.n_reader = 1 + i * 2;
+        disk_fault(disk_moods[1 + i]);
+        stop_steps(&o);
+        disk_fault(NULL);
+    }
+}
+
+/* Soon: reads that are queued are not waited for. */
+static void stopped_soon(void **state) {
+    struct hy_options o = options(wide_model_of(3)); /* its embedding is in memory */
+    uint64_t took[2];
+    o.n_ring_slot = 3;
+    o.n_reader = 1;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct hy_engine *en = open_with(&o);
+        uint32_t s;
+        OK(hy_seq_new(en, &s, &support_err));
+        set_fault(en, "delay=120ms,seed=3");
+        n_asked = got.n = 0;
+        stop_at = i ? 0 : 3; /* behind the first tensor */
+        uint64_t t0 = clock_ns();
+        int rc = step(en, (const struct part[]){{s, 0, 20, 0}}, 1, &got, &support_err);
+        took[i] = clock_ns() - t0;
+        stop_at = 0;
+        assert_int_equal(rc, i ? ERR_OK : ERR_CANCELLED);
+        set_fault(en, NULL);
+        hy_close(en);
+    }
+    if (took[0] > took[1] / 2) fail_msg("stopping took %.0f ms of a step of %.0f ms", (double)took[0] / 1e6, (double)took[1] / 1e6);
+    print_message("a step of %.0f ms, stopped: %.0f ms\n", (double)took[1] / 1e6, (double)took[0] / 1e6);
+}
+
 static const char *copy_of(uint32_t model, const char *name) {
     size_t n;
     unsigned char *bytes = support_read(model_of(model), &n);
@@ -502,7 +543,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_architecture), cmocka_unit_test(every_budget), cmocka_unit_test(every_slot_count),
         cmocka_unit_test(other_files), cmocka_unit_test(mapped), cmocka_unit_test(other_kernels), cmocka_unit_test(q8_keys),
-        cmocka_unit_test(slow_disk), cmocka_unit_test(traced), cmocka_unit_test(warm_start), cmocka_unit_test(failing_reads),
+        cmocka_unit_test(slow_disk), cmocka_unit_test(traced), cmocka_unit_test(warm_start), cmocka_unit_test(failing_reads), cmocka_unit_test(stopped), cmocka_unit_test(stopped_soon),
         cmocka_unit_test(changed_file), cmocka_unit_test(changed_meanwhile), cmocka_unit_test(random_budgets),
         cmocka_unit_test(smaller_keys), cmocka_unit_test(pressure), cmocka_unit_test(no_requests),
     };

@@ -42,7 +42,8 @@ static enum generate_end loop(struct generate *g, float *logits, struct err *e) 
         if (g->picked.n == g->n_most) return GENERATE_LIMIT;
         if (g->stop(NULL)) return GENERATE_STOPPED;
         if (hy_seq_len(g->en, g->seq) == info->n_ctx) return GENERATE_FULL;
-        if (hy_feed(g->en, g->seq, &id, 1, generate_n_best(g->sampler), &logits, NULL, NULL, e)) return GENERATE_FAILED;
+        if (hy_feed(g->en, g->seq, &id, 1, generate_n_best(g->sampler), &logits, g->stop, NULL, e))
+            return e->code == ERR_CANCELLED ? GENERATE_STOPPED : GENERATE_FAILED;
     }
 }
 
