@@ -63,9 +63,12 @@ static void fill_streams(struct batch_step *s, struct batch_job *const *running,
     s->turn = n ? (s->turn + s->n_stream) % n : 0;
 }
 
+/* A step of streams alone; before there was one, at least what it reads. */
+static double streams_own_ns(const struct batch_step *s) { return s->stream_ns > 0 ? s->stream_ns : s->sweep_ns; }
+
 static uint32_t prompt_room(const struct batch_step *s) {
     uint32_t room = hy_info(s->en)->n_batch - s->n_tok;
-    double patience = s->n_stream ? PATIENCE_NS : CANCEL_NS, own = s->n_stream ? s->stream_ns : N_SWEEP * s->sweep_ns;
+    double patience = s->n_stream ? PATIENCE_NS : CANCEL_NS, own = s->n_stream ? streams_own_ns(s) : N_SWEEP * s->sweep_ns;
     if (own > patience) patience = own;
     double n = s->sweep_ns > 0 ? FIRST_SWEEP : FIRST_CHUNK;
     if (s->prompt_tok_ns > 0) n = patience / s->prompt_tok_ns;
@@ -146,11 +149,11 @@ static void smooth(double *v, double now) { *v = *v > 0 ? *v + SMOOTH * (now - *
 /* Beside streams a prompt's tokens cost what the step took longer than one of streams alone. A larger step of prompts alone may cost less
  * per token, which is believed at once: nothing makes a step too short. */
 static void learn_pace(struct batch_step *s, double ns) {
-    double least = 0.1 * ns;
+    double least = 0.1 * ns, own = streams_own_ns(s);
     if (!s->n_prompt_tok) {
         smooth(&s->stream_ns, ns);
     } else if (s->n_stream) {
-        smooth(&s->prompt_tok_ns, (ns - s->stream_ns > least ? ns - s->stream_ns : least) / s->n_prompt_tok);
+        smooth(&s->prompt_tok_ns, (ns - own > least ? ns - own : least) / s->n_prompt_tok);
     } else {
         smooth(&s->prompt_tok_ns, ns / s->n_prompt_tok);
         if (s->prompt_tok_ns > ns / s->n_prompt_tok) s->prompt_tok_ns = ns / s->n_prompt_tok;

@@ -27,7 +27,7 @@ static void counted_free(void *p) {
 /* What the watched steps held, and how they are made to fail. */
 static struct {
     uint32_t n_step, fail_from, n_fail; /* steps [fail_from, +n_fail) fail as a device does */
-    uint32_t slow_us;
+    uint32_t slow_us, tok_us;           /* what a step takes at least, and for each token */
     atomic_bool hold;                   /* no step ends */
     uint32_t cancel_in, n_cancel, n_stopped; /* in the cancel_in-th step the first n_cancel clients go; steps that were stopped */
     struct batcher *batcher;
@@ -37,7 +37,8 @@ static void cancel_clients(void);
 
 static int watched_step(struct hy_engine *en, const struct hy_batch *b, float **logits, struct err *e) {
     uint32_t n = watch.n_step++;
-    if (watch.slow_us) usleep(watch.slow_us);
+    uint32_t us = b->n_tok * watch.tok_us > watch.slow_us ? b->n_tok * watch.tok_us : watch.slow_us;
+    if (us) usleep(us);
     while (atomic_load(&watch.hold)) usleep(200);
     if (n >= watch.fail_from && n - watch.fail_from < watch.n_fail) return err_set(e, ERR_DEVICE, "the device is on fire");
     if (n + 1 == watch.cancel_in) cancel_clients();
@@ -574,6 +575,27 @@ static void prompts_beside_streams(void **state) {
     hy_close(en);
 }
 
+/* Where a step takes as long as reading the weights, prompts that come together use that time. */
+static void prompts_behind_the_disk(void **state) {
+    enum { N = 16, N_TOK = 30, N_PREDICT = 25, N_BATCH = 64, SWEEP_TOK = 30 };
+    struct hy_engine *en = open_engine_of(model(), N, 0);
+    struct batcher *b = start(en, 0);
+    watch.tok_us = 4000;
+    watch.slow_us = SWEEP_TOK * watch.tok_us;
+    b->step.sweep_ns = 1e3 * watch.slow_us;
+    atomic_store(&watch.hold, true);
+    for (uint32_t k = 0; k < N; k++) {
+        client_init(&clients[k], 2 * k + 1, N_TOK, N_PREDICT);
+        submit(b, &clients[k]);
+    }
+    atomic_store(&watch.hold, false);
+    for (uint32_t k = 0; k < N; k++) wait_done(&clients[k]);
+    uint32_t least = N_PREDICT + (N * N_TOK - N_BATCH) / SWEEP_TOK;
+    if (watch.n_step > least + 7) fail_msg("%u steps; %u would do", watch.n_step, least);
+    batcher_free(b);
+    hy_close(en);
+}
+
 /* Requests with one long beginning that come together compute it once. */
 static void one_beginning_once(void **state) {
     struct hy_engine *en = open_engine_of(model(), 16, 0);
@@ -701,7 +723,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(alone_or_in_a_crowd), cmocka_unit_test(alone_or_in_a_crowd_streamed), cmocka_unit_test(embeddings),
         cmocka_unit_test(refused_at_once), cmocka_unit_test(ends), cmocka_unit_test(shifts),
         cmocka_unit_test(cancelled), cmocka_unit_test(cancelled_in_a_step), cmocka_unit_test(failed_steps), cmocka_unit_test(logprobs),
-        cmocka_unit_test(grammars), cmocka_unit_test(prompts_beside_streams), cmocka_unit_test(one_beginning_once),
+        cmocka_unit_test(grammars), cmocka_unit_test(prompts_beside_streams), cmocka_unit_test(prompts_behind_the_disk),
+        cmocka_unit_test(one_beginning_once),
         cmocka_unit_test(nothing_grows),
     };
     return support_finish(cmocka_run_group_tests(tests, NULL, NULL));
