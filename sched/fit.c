@@ -18,6 +18,7 @@ struct fitter {
 static uint64_t held_bytes(uint64_t bytes) { return bytes + 2 * FIT_PAGE; }
 static uint64_t slot_bytes(uint64_t bytes) { return (bytes + FIT_PAGE - 1) / FIT_PAGE * FIT_PAGE + 2 * FIT_PAGE; }
 static uint64_t tensor_bytes(const struct fitter *x, uint32_t t) { return x->r->g->tensors[t].size_bytes; }
+static uint64_t dense_held(const struct fitter *x) { return x->dense_bytes + x->f->n_dense * 2 * FIT_PAGE; }
 
 static void add_dense(struct fitter *x, const struct weight *w) {
     struct fit *f = x->f;
@@ -105,6 +106,10 @@ static void size_pool(struct fitter *x, uint64_t bytes) {
             used += c->slot_bytes;
         }
     }
+    for (uint32_t k = 0; k < f->n_class; k++) { /* the least of one class may have come out of another's share */
+        struct fit_class *c = &f->cls[k];
+        for (; used > bytes && c->n_slot > x->r->h->n_expert_used; c->n_slot--) used -= c->slot_bytes;
+    }
     f->pool_bytes = used;
 }
 
@@ -130,11 +135,15 @@ static void pin_dense(struct fitter *x, uint64_t bytes, enum fit_place elsewhere
 
 static void stream_dense(struct fitter *x, uint64_t bytes) {
     struct fit *f = x->f;
+    if (!x->r->n_ring_slot && bytes >= dense_held(x)) { /* all fit without a ring */
+        pin_dense(x, UINT64_MAX / 2, FIT_RING);
+        return;
+    }
     f->ring_slot_bytes = slot_bytes(x->dense_most);
     uint32_t n = x->r->n_ring_slot ? x->r->n_ring_slot : RING_LAYERS * TENSORS_PER_LAYER;
     while (n > f->ring_slot_min && n * f->ring_slot_bytes > bytes) n--;
     if (n < f->ring_slot_min) n = f->ring_slot_min;
-    if (x->r->n_ring_slot && bytes >= x->dense_bytes + f->n_dense * 2 * FIT_PAGE) bytes = 0; /* asked to stream what fits */
+    if (bytes >= dense_held(x)) bytes = 0; /* asked to stream what fits */
     f->n_ring_slot = n;
     f->ring_bytes = n * f->ring_slot_bytes;
     pin_dense(x, bytes > f->ring_bytes ? bytes - f->ring_bytes : 0, FIT_RING);
@@ -167,24 +176,24 @@ static void map_overflow(struct fitter *x, uint64_t bytes) {
 static int fit_less(struct fitter *x, struct err *e) {
     struct fit *f = x->f;
     uint32_t embd = x->r->w->token_embd.tensor;
-    if (!x->r->w->tied) f->where[embd] = x->r->mapped ? FIT_MAPPED : FIT_ROWS;
+    f->rows = !x->r->w->tied && !x->r->mapped;
+    if (!x->r->w->tied) f->where[embd] = f->rows ? FIT_ROWS : FIT_MAPPED;
     for (uint32_t i = 0; i < f->n_dense; i++) f->where[x->dense[i]] = FIT_RING;
     place_experts(x, FIT_POOL);
     sum_resident(x);
     f->ring_slot_min = f->n_dense ? TENSORS_PER_LAYER : 0;
     uint64_t ring_min = f->ring_slot_min * slot_bytes(x->dense_most);
-    if (ring_min > x->dense_bytes) ring_min = x->dense_bytes + f->n_dense * 2 * FIT_PAGE;
-    f->min_bytes = f->resident_bytes + (x->r->mapped ? 0 : ring_min + pool_min(x));
+    if (!x->r->n_ring_slot && ring_min > dense_held(x)) ring_min = dense_held(x);
+    uint64_t rows_bytes = f->rows ? x->r->rows_bytes : 0;
+    f->min_bytes = f->resident_bytes + rows_bytes + (x->r->mapped ? 0 : ring_min + pool_min(x));
     if (x->r->bytes < f->min_bytes) return err_set(e, ERR_NOMEM, "%s are too few for the weights", size_there(x->r->bytes).s);
-    uint64_t left = x->r->bytes - f->resident_bytes;
+    uint64_t left = x->r->bytes - f->resident_bytes - rows_bytes;
     if (x->r->mapped) {
         map_overflow(x, left);
     } else if (f->n_class) {
         /* Experts come in by chance, dense tensors always: dense tensors stay when the pool still has its least. */
-        uint64_t dense_held = x->dense_bytes + f->n_dense * 2 * FIT_PAGE;
-        uint64_t for_dense = left - pool_min(x) < dense_held ? left - pool_min(x) : dense_held;
-        if (for_dense == dense_held && !x->r->n_ring_slot) pin_dense(x, UINT64_MAX / 2, FIT_RING);
-        else stream_dense(x, for_dense);
+        uint64_t for_dense = left - pool_min(x) < dense_held(x) ? left - pool_min(x) : dense_held(x);
+        stream_dense(x, for_dense);
         size_pool(x, left - for_dense);
     } else {
         stream_dense(x, left);

@@ -29,6 +29,7 @@ struct fit_request {
     const struct weights *w;
     uint64_t bytes;        /* for weights in all their places */
     uint64_t whole_bytes;  /* what they take when all are resident */
+    uint64_t rows_bytes;   /* of the room for rows of the embedding, when only those are read */
     bool mapped;           /* overflow stays in the file */
     uint32_t n_ring_slot;  /* 0: chosen */
     uint32_t n_expert_slot; /* at most, in all classes; 0: as many as fit */
@@ -36,6 +37,7 @@ struct fit_request {
 
 struct fit {
     uint8_t *where;            /* (n_tensor) enum fit_place */
+    bool rows;                 /* the embedding is read row by row */
     uint32_t *ring_tensor;     /* (n_ring) in order of use */
     uint32_t n_ring, n_ring_slot, ring_slot_min;
     uint64_t ring_slot_bytes;
@@ -51,4 +53,4 @@ struct fit {
 /* ERR_NOMEM when r->bytes is below out->min_bytes (which is set then too). */
 int fit_make(const struct fit_request *r, struct arena *a, struct fit *out, struct err *e);
 
-static inline bool fit_streams(const struct fit *f) { return f->n_ring || f->n_class; }
+static inline bool fit_streams(const struct fit *f) { return f->n_ring || f->n_class || f->rows; }

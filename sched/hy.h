@@ -54,7 +54,7 @@ struct hy_options {
     void *progress_ctx;
 };
 
-enum hy_mode { HY_RESIDENT, HY_STREAM_DENSE, HY_STREAM_EXPERTS, HY_STREAM_BOTH, HY_MAPPED };
+enum hy_mode { HY_RESIDENT, HY_STREAM_DENSE, HY_STREAM_EXPERTS, HY_STREAM_BOTH, HY_MAPPED, HY_ROWS };
 
 /* What goes where, before anything is loaded. Bytes; total is a promise that peak use keeps. */
 struct hy_plan {

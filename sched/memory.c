@@ -48,6 +48,7 @@ static uint64_t left_for_weights(const struct hy_engine *en) {
 
 static struct fit_request fit_request_of(const struct hy_engine *en, const struct hy_options *opt) {
     return (struct fit_request){.g = &en->mf->gguf, .h = &en->h, .w = &en->w, .bytes = left_for_weights(en), .whole_bytes = en->place.size_bytes,
+                                .rows_bytes = en->plan.n_step * dtype_bytes(en->w.token_embd.type, en->w.token_embd.n_in),
                                 .mapped = opt->tier == HY_TIER_MMAP, .n_ring_slot = opt->n_ring_slot, .n_expert_slot = opt->n_expert_slot};
 }
 
@@ -56,11 +57,23 @@ static int attempt(struct hy_engine *en, const struct hy_options *opt, const str
     int rc = plan_make(&en->h, &en->p, r, &en->arena, &en->plan, e);
     if (rc) return rc;
     struct fit_request f = fit_request_of(en, opt);
-    uint64_t rows = r->streams && !f.mapped ? en->plan.n_step * dtype_bytes(en->w.token_embd.type, en->w.token_embd.n_in) : 0;
-    f.bytes = f.bytes > rows ? f.bytes - rows : 0;
     en->kv_q8 = r->kv_q8;
     rc = fit_make(&f, &en->arena, &en->fit, e);
-    if (!rc && en->fit.where[en->w.token_embd.tensor] == FIT_ROWS) en->plan.work_bytes += rows;
+    if (!rc && en->fit.rows) en->plan.work_bytes += f.rows_bytes;
+    return rc;
+}
+
+/* All resident, or all but the embedding; else with steps of many tokens, as streaming wants them; else with smaller keys and values. */
+static int attempts(struct hy_engine *en, const struct hy_options *opt, struct plan_request *r, struct err *e) {
+    const struct fit *f = &en->fit;
+    int rc = attempt(en, opt, r, e);
+    if (!rc && !f->n_ring && !f->n_class && !f->mapped_bytes) return ERR_OK;
+    r->streams = opt->tier != HY_TIER_MMAP;
+    if (rc == ERR_OK || rc == ERR_NOMEM) rc = attempt(en, opt, r, e);
+    if (rc == ERR_NOMEM && opt->kv == HY_KV_AUTO && en->h.head_dim_k % 32 == 0) {
+        r->kv_q8 = true;
+        rc = attempt(en, opt, r, e);
+    }
     return rc;
 }
 
@@ -86,27 +99,22 @@ int memory_plan(struct hy_engine *en, const struct hy_options *opt, struct err *
     if (!rc) rc = place_make(&en->mf->gguf, en->mf->files, &en->fit, gpu_info(en).max_buffer_bytes, &en->arena, &en->place, e);
     if (!rc) rc = transformer_record(&en->h, &en->w, r.n_ctx, en->dev, &en->arena, &en->p, e);
     if (rc) return rc;
-    rc = attempt(en, opt, &r, e);
-    if (!rc && !fit_streams(&en->fit) && !en->fit.mapped_bytes) return ERR_OK;
-    r.streams = opt->tier != HY_TIER_MMAP;
-    if (rc == ERR_OK || rc == ERR_NOMEM) rc = attempt(en, opt, &r, e);
-    if (rc == ERR_NOMEM && opt->kv == HY_KV_AUTO && en->h.head_dim_k % 32 == 0) {
-        r.kv_q8 = true;
-        rc = attempt(en, opt, &r, e);
-    }
+    rc = attempts(en, opt, &r, e);
     if (rc == ERR_NOMEM) return refuse(en, opt, e);
     return rc ? rc : place_make(&en->mf->gguf, en->mf->files, &en->fit, gpu_info(en).max_buffer_bytes, &en->arena, &en->place, e);
 }
 
 const char *hy_mode_name(enum hy_mode m) {
-    static const char *const names[] = {"resident", "streams dense FFN", "streams experts", "streams experts and dense FFN", "mapped"};
+    static const char *const names[] = {"resident", "streams dense FFN", "streams experts", "streams experts and dense FFN", "mapped",
+                                        "resident but for rows of the embedding"};
     return names[m];
 }
 
 static enum hy_mode mode_of(const struct fit *f) {
     if (f->mapped_bytes) return HY_MAPPED;
     if (f->n_class) return f->n_ring ? HY_STREAM_BOTH : HY_STREAM_EXPERTS;
-    return f->n_ring ? HY_STREAM_DENSE : HY_RESIDENT;
+    if (f->n_ring) return HY_STREAM_DENSE;
+    return f->rows ? HY_ROWS : HY_RESIDENT;
 }
 
 /* What one decoded token reads of the op's weights, and how much of it is not in memory. */

@@ -113,6 +113,40 @@ static void plan_close(struct planned *x) {
     arena_deinit(&x->arena);
 }
 
+/* Budgets from nothing to all: what is placed never takes more, and takes all there is use for. */
+static void fit_budgets(void **state) {
+    static const char *const models[] = {
+        "--arch llama --type Q8_0 --n-layer 4 --tied 0 --n-vocab 4000", "--arch llama --type Q4_0 --down-type F32 --n-layer 1 --n-ff 1024",
+        "--arch mixtral --type Q4_0 --down-type F32 --n-layer 3 --experts 8 --tied 0", "--arch qwen3moe --type Q8_0 --n-layer 2"};
+    for (size_t i = 0; i < LEN(models); i++) {
+        char name[32];
+        struct planned x;
+        struct fit f;
+        snprintf(name, sizeof name, "fit%zu.gguf", i);
+        plan_open(&x, support_model(name, models[i]), CPU_SCALAR);
+        uint32_t embd = x.w.token_embd.tensor, n_open = 0, n_rows = 0;
+        uint64_t embd_bytes = x.m->gguf.tensors[embd].size_bytes, whole = x.m->size_bytes + x.m->gguf.n_tensor * 2 * FIT_PAGE;
+        for (uint32_t asked = 0; asked < 3; asked++)
+            for (uint64_t bytes = 0; bytes <= whole + 4096; bytes += 4096) {
+                struct fit_request r = {.g = &x.m->gguf, .h = &x.h, .w = &x.w, .bytes = bytes, .whole_bytes = whole, .rows_bytes = 3000,
+                                        .n_ring_slot = asked == 1 ? 5 : 0, .n_expert_slot = asked == 2 ? 7 : 0};
+                int rc = fit_make(&r, &x.arena, &f, &support_err);
+                assert_int_equal(rc, bytes < f.min_bytes ? ERR_NOMEM : ERR_OK);
+                if (rc) continue;
+                n_open++;
+                uint64_t used = f.resident_bytes + f.ring_bytes + f.pool_bytes + (f.rows ? r.rows_bytes : 0);
+                if (used > bytes) fail_msg("%s: %llu of %llu bytes", name, (unsigned long long)used, (unsigned long long)bytes);
+                n_rows += f.rows && !f.n_ring && !f.n_class;
+                if (!asked && x.w.tied == 0 && !x.h.n_expert && bytes + embd_bytes >= whole + r.rows_bytes) assert_int_equal(f.n_ring, 0);
+                for (uint64_t t = 0; t < x.m->gguf.n_tensor && !fit_streams(&f); t++) assert_int_equal(f.where[t], FIT_RESIDENT);
+                assert_int_equal(f.where[embd], f.rows ? FIT_ROWS : FIT_RESIDENT);
+            }
+        assert_true(n_open > 10);
+        if (i == 0) assert_true(n_rows > 10);
+        plan_close(&x);
+    }
+}
+
 struct touch {
     uint64_t begin, end;
     bool write;
@@ -275,7 +309,7 @@ static void plan_chooses_batches(void **state) {
 int main(int argc, char **argv) {
     support_init(argv[0]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(place_models), cmocka_unit_test(plan_every_arch), cmocka_unit_test(plan_limits),
+        cmocka_unit_test(place_models), cmocka_unit_test(fit_budgets), cmocka_unit_test(plan_every_arch), cmocka_unit_test(plan_limits),
         cmocka_unit_test(plan_chooses_batches),
     };
     return support_finish(cmocka_run_group_tests(tests, NULL, NULL));

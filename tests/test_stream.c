@@ -90,6 +90,16 @@ static void every_budget(void **state) {
     }
 }
 
+/* Short of all by less than the embedding: its rows are read as they are needed, and nothing else. */
+static void rows_alone(void **state) {
+    struct hy_options o = options(support_model("rows.gguf", "--arch llama --type Q8_0 --tied 0 --n-vocab 400 --n-embd 1024 --n-layer 2"));
+    struct hy_plan p;
+    make_reference(o, o.model_path);
+    OK(hy_plan(&o, &p, &support_err));
+    o.memory = (struct budget_request){.kind = BUDGET_BYTES, .bytes = p.total_bytes - 100000};
+    assert_int_equal(check(&o, 2), HY_ROWS);
+}
+
 /* Slots asked for: the fewest to all. */
 static void every_slot_count(void **state) {
     static const uint32_t dense[] = {0, 5, 7}, experts[] = {1, 4};
@@ -541,7 +551,7 @@ int main(int argc, char **argv) {
     support_init(argv[0]);
     setenv("HY_CACHE_DIR", support_path("cache"), 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_architecture), cmocka_unit_test(every_budget), cmocka_unit_test(every_slot_count),
+        cmocka_unit_test(every_architecture), cmocka_unit_test(every_budget), cmocka_unit_test(rows_alone), cmocka_unit_test(every_slot_count),
         cmocka_unit_test(other_files), cmocka_unit_test(mapped), cmocka_unit_test(other_kernels), cmocka_unit_test(q8_keys),
         cmocka_unit_test(slow_disk), cmocka_unit_test(traced), cmocka_unit_test(warm_start), cmocka_unit_test(failing_reads), cmocka_unit_test(stopped), cmocka_unit_test(stopped_soon),
         cmocka_unit_test(changed_file), cmocka_unit_test(changed_meanwhile), cmocka_unit_test(random_budgets),
