@@ -88,7 +88,7 @@ refused "unknown command" 2 "frobnicate" frobnicate
 works "no model: the one in the box" run -p "What is hy?" -n 4 --temp 0
 for args in "-n" "-n x" "-n 1.5" "-n -2" "--temp hot" "--top-p 1x" "--seed -" "--threads 0" "--threads many" \
     "--device gpu" "--kv q4" "-c 0" "-c x" "--memory lots" "--memory 1.5" "--memory 0.0" "--memory 0.5.5" \
-    "--memory 20X" "--memory -1" "--simulate-memory 0.5.5" "--simulate-memory auto"; do
+    "--memory 20X" "--memory -1" "--memory 1e-3" "--simulate-memory 1e-3" "--simulate-memory 0.5.5" "--simulate-memory auto"; do
     # shellcheck disable=SC2086  # words on purpose
     refused "wrong usage: run $args" 2 "${args%% *}" run "$model" -p x $args
 done
@@ -222,6 +222,9 @@ works "profile with a damaged cache" profile
 holds "profile is measured again" grep -q "kept in" "$out"
 works "profile after that" profile
 holds "profile was rewritten" grep -q "from the cache" "$out"
+HY_CACHE_DIR=/dev/null/no "$HY" profile >"$out" 2>"$err"
+holds "profile without a cache folder says so" grep -q "cannot be written" "$err"
+if grep -q "kept in" "$out"; then fail "profile that is not kept" "says that it is"; else ok "profile that is not kept"; fi
 works "profile --force" profile --force
 holds "profile --force measures" grep -q "kept in" "$out"
 works "profile --json" profile --json
@@ -255,6 +258,25 @@ if [ -c /dev/full ]; then
         fi
     done
 fi
+# Standard streams that are closed, and files that may not grow.
+
+"$HY" run "$model" --raw -n 2 <&- >"$out" 2>"$err"
+rc=$?
+if [ "$rc" -eq 1 ] && grep -q "standard input cannot be read" "$err"; then ok "closed stdin"; else fail "closed stdin" "exit status $rc"; fi
+"$HY" trace "$experts" --raw -p x -n 3 --ignore-eos --slots 4 -o "$dir/t.json" --html "$dir/t.html" --routes "$dir/t.routes" <&- >&- 2>&-
+: >"$err"
+holds "closed streams: JSON" jq -e '.traceEvents | length > 10' "$dir/t.json"
+works "closed streams: routes" trace --replay "$dir/t.routes" --json
+holds "closed streams: routes of three steps" jq -e '.steps == 3 and (.cut_off | not)' "$out"
+holds "closed streams: page" grep -q -i '^<!doctype html>' "$dir/t.html"
+cp "$experts" "$dir/limited.gguf"
+(ulimit -f 100 && exec "$HY" optimize "$dir/limited.gguf" >"$out" 2>"$err")
+rc=$?
+if [ "$rc" -eq 1 ] && grep -q "limited.hyx' cannot be written: File too large" "$err"; then ok "a file that may not grow"
+else fail "a file that may not grow" "exit status $rc"
+fi
+works "it goes on from there" optimize "$dir/limited.gguf"
+works "and is used" run "$dir/limited.gguf" --raw -p x -n 2 --slots 4 --sidecar "$dir/limited.hyx"
 refused "logits to nowhere" 1 "no/such" eval "$model" --tokens 1,2 --logits "$dir/no/such/folder.f32"
 
 # Ctrl-C. A shell's background jobs ignore SIGINT, so perl puts its default back.
@@ -286,6 +308,20 @@ interrupt "Ctrl-C while benchmarking" bench "$model" -r 100
 "$GEN" --arch llama --type F32 --n-ctx 100000 -o "$dir/long.gguf"
 interrupt "Ctrl-C while generating" run "$dir/long.gguf" --raw -p Once --temp 0 -c 50000 --ignore-eos
 exec 9>&-
+
+# A mapped file that is cut while a step reads it.
+
+mapped=$dir/mapped.gguf
+"$GEN" --arch llama --type F32 --n-layer 4 --n-embd 512 --n-head 8 --n-head-kv 8 --n-ff 4096 -o "$mapped"
+# shellcheck disable=SC2016  # perl's variables
+perl -e 'my $file = shift; my $pid = fork; if (!$pid) { exec @ARGV or exit 127 }
+    select undef, undef, undef, 1.0; truncate $file, 5000000;
+    waitpid $pid, 0; print "\n", $? & 127 ? 128 + ($? & 127) : $? >> 8, "\n"' \
+    "$mapped" "$HY" run "$mapped" --raw -p Once -n 480 --ignore-eos --ram-tier mmap --memory 80M </dev/null >"$dir/perl" 2>"$err"
+rc=$(tail -n 1 "$dir/perl")
+if [ "$rc" -eq 1 ] && grep -q -E "was cut, or its disk failed|start again when it is whole" "$err"; then ok "a mapped file is cut"
+else fail "a mapped file is cut" "exit status $rc"
+fi
 if command -v script >/dev/null 2>&1 && script -qec true /dev/null </dev/null >/dev/null 2>&1; then
     cat >"$dir/terminal.sh" <<EOF
 stty -a >"$dir/before"

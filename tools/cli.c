@@ -74,7 +74,7 @@ static bool parse_size(const char *s, uint64_t *out) {
         if (*end == 'i' || *end == 'I') end++;
         if (*end == 'b' || *end == 'B') end++;
     }
-    if (end == s || *end || !(v > 0 && v < 1e18)) return false;
+    if (end == s || *end || !(v >= 1 && v < 1e18)) return false;
     *out = (uint64_t)v;
     return true;
 }
@@ -260,6 +260,13 @@ enum device_kind cli_device(const char *name) {
 #endif
 }
 
+/* A page of a mapped file that is gone can be told only so: the kernel reads where the program touches. */
+static void on_lost_page(int sig) {
+    static const char text[] = "hy: the model file was cut, or its disk failed, while --ram-tier mmap was using it; start again when it is whole\n";
+    (void)!write(2, text, sizeof text - 1); /* nothing is left to do when it fails */
+    _exit(EXIT_FAILED);
+}
+
 struct hy_options cli_hy_options(const char *path, const struct model_options *m, const struct hy_options *base) {
     struct hy_options o = *base;
     o.model_path = path;
@@ -271,6 +278,7 @@ struct hy_options cli_hy_options(const char *path, const struct model_options *m
     o.kv = !m->kv ? HY_KV_AUTO : strcmp(m->kv, "q8_0") == 0 ? HY_KV_Q8_0 : HY_KV_F16;
     o.io = m->io && strcmp(m->io, "cached") == 0 ? HY_IO_CACHED : HY_IO_DIRECT;
     o.tier = m->ram_tier && strcmp(m->ram_tier, "mmap") == 0 ? HY_TIER_MMAP : HY_TIER_STREAM;
+    if (o.tier == HY_TIER_MMAP) signal(SIGBUS, on_lost_page);
     o.no_guesses = m->no_guesses;
     o.n_reader = m->n_reader;
     o.sidecar = m->sidecar;
@@ -316,7 +324,7 @@ bool cli_write(const char *p, size_t len) {
 }
 
 bool cli_flush(void) {
-    if (fflush(stdout) == 0) return true;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return true;
     cli_write("", 0);
     return false;
 }

@@ -1,4 +1,5 @@
 /* The hy program: finds the command and runs it. */
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 
@@ -33,8 +34,16 @@ static void print_usage(FILE *f) {
           "Where MODEL is left out, the small model that is part of hy is taken.\n", f);
 }
 
+/* A standard stream that was closed must not become the next file that is opened: a model would be read as the prompt. */
+static void hold_streams(void) {
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) < 0) return; /* its use fails, as that of a closed one */
+}
+
 int main(int argc, char **argv) {
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, which the commands report */
+    hold_streams();
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, which the commands report, */
+    signal(SIGXFSZ, SIG_IGN); /* and so is a file that may not become larger */
     box_init();
     if (argc < 2) {
         print_usage(stderr);

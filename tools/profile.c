@@ -13,7 +13,8 @@ struct session {
     struct profile p;
     bool cached;             /* p.memory_rate is from the cache */
     bool disk_cached;
-    bool fresh;              /* something was measured now */
+    bool fresh;              /* something was measured now, */
+    bool kept;               /* and saved */
     char note[ERR_TEXT_BYTES]; /* why no disk was measured */
 };
 
@@ -61,7 +62,7 @@ static void print_text(const struct session *s) {
     if (*s->note) printf("\ndisk       not measured: %s\n", s->note);
     date(s->p.when, when);
     if (!s->fresh) printf("\nfrom the cache, measured %s; --force measures again\n", when);
-    else if (cache_path("", path, sizeof path, NULL) == ERR_OK) printf("\nkept in %s\n", path);
+    else if (s->kept && cache_path("", path, sizeof path, NULL) == ERR_OK) printf("\nkept in %s\n", path);
 }
 
 /* The file to read from: the one named, or a model that lies about. NULL: none, and s->note says what to give. */
@@ -69,7 +70,7 @@ static const char *choose_file(struct session *s, const char *named, struct mode
     if (named) return named;
     model_find(found);
     if (*found->path) return found->path;
-    snprintf(s->note, sizeof s->note, "%s in " MODEL_FIND_PLACES "; name a file of %.1f GB or more that lies on the disk: hy profile FILE",
+    snprintf(s->note, sizeof s->note, "%s in " MODEL_FIND_PLACES "; name a file of %.2f GB or more that lies on the disk: hy profile FILE",
              found->only_new ? "only files written in the last minutes were found" : "no large model was found", (double)PROFILE_MIN_BYTES / 1e9);
     return NULL;
 }
@@ -139,7 +140,8 @@ int cmd_profile(int argc, char **argv) {
     if (!s) return cli_fail((err_set(&e, ERR_NOMEM, "no memory for a profile"), &e));
     int rc = measure(s, file, force, &e);
     s->fresh = !s->cached || !(s->disk_cached || *s->note);
-    if (!rc && s->fresh && profile_save(&s->p, &e) != ERR_OK && e.code != ERR_NOT_FOUND) fprintf(stderr, "hy: %s\n", e.text);
+    s->kept = !rc && s->fresh && profile_save(&s->p, &e) == ERR_OK;
+    if (!rc && s->fresh && !s->kept && e.code != ERR_NOT_FOUND) fprintf(stderr, "hy: %s\n", e.text);
     code = rc ? cli_fail(&e) : print(s, json);
     free(s);
     return code;
