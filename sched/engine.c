@@ -42,6 +42,7 @@ static int load_weights(struct hy_engine *en, const struct hy_options *opt, stru
     struct load_options lo = {.n_reader = N_READER, .direct = direct, .progress = opt->progress, .ctx = opt->progress_ctx};
     uint64_t t0 = clock_ns();
     rc = load_ranges(en->place.ranges, en->place.n_range, &lo, e);
+    if (!rc) rc = model_file_check_unchanged(en->mf, e); /* since the header was read */
     en->info.load_s = (double)(clock_ns() - t0) / 1e9;
     return rc;
 }

@@ -384,6 +384,24 @@ static void fused_is_the_same(void **state) {
 
 static bool yes(void *ctx) { return true; }
 static bool third(void *ctx) { return ++*(uint32_t *)ctx == 3; }
+static bool grow_it(void *path, uint64_t done, uint64_t total) {
+    FILE *f = fopen(path, "ab");
+    assert_non_null(f);
+    fputc(0, f);
+    return fclose(f) == 0;
+}
+
+/* Of weights that were read while somebody wrote them, some are of before and some of after. */
+static void changed_while_loading(void **state) {
+    struct hy_engine *en = NULL;
+    const char *path = support_model("written.gguf", "--arch llama --type Q8_0 --n-layer 1 --n-vocab 400");
+    struct hy_options o = options(path);
+    o.progress = grow_it;
+    o.progress_ctx = (void *)(uintptr_t)path;
+    REFUSED(hy_open(&o, &en, &support_err), ERR_IO, "written.gguf", "start again");
+    assert_null(en);
+}
+
 static bool go_on_not(void *ctx, uint64_t done, uint64_t total) { return false; }
 
 /* The engine still works, and a sequence that was there is as it was. */
@@ -561,6 +579,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(long_context),       cmocka_unit_test(same_model_in_other_files),
         cmocka_unit_test(fused_is_the_same),  cmocka_unit_test(step_errors),
         cmocka_unit_test(feed_stops_between_chunks), cmocka_unit_test(open_errors),
+        cmocka_unit_test(changed_while_loading),
         cmocka_unit_test(truncated_files),
     };
     return support_finish(cmocka_run_group_tests(tests, NULL, NULL));
