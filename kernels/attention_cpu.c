@@ -15,6 +15,7 @@
 
 #define CHUNK ATTENTION_CHUNK
 #define MAX_ROWS ATTENTION_MAX_GROUP /* a tile is never more than TILE_ROWS or one token's group */
+_Static_assert(((3 * MAX_ROWS + 2 * CHUNK) * ATTENTION_MAX_HEAD_DIM + MAX_ROWS * CHUNK) * sizeof(float) <= CPU_SCRATCH_BYTES, "scratch");
 #define TILE_R 4                     /* register tile of products: rows and vectors of columns */
 #define TILE_V (VF_N_REG >= 32 ? 4 : 2)
 

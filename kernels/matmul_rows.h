@@ -26,6 +26,7 @@ struct mm_job {
 /* Rows begin..end-1. scratch: MM_SCRATCH_BYTES, 64-byte aligned. */
 typedef void mm_rows_fn(const struct mm_job *j, uint32_t begin, uint32_t end, unsigned char *scratch);
 #define MM_SCRATCH_BYTES (1u << 20)
+_Static_assert(MM_LIST_BYTES + MM_SCRATCH_BYTES <= CPU_SCRATCH_BYTES, "scratch");
 extern mm_rows_fn mm_rows_scalar, mm_rows_avx2, mm_rows_avx512, mm_rows_neon, mm_rows_neon_i8mm;
 
 #if defined(ISA_avx512)

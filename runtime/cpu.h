@@ -13,7 +13,7 @@
 
 #define CPU_MAX_BIND 12
 #define CPU_ARGS_BYTES 128
-#define CPU_SCRATCH_BYTES ((size_t)4 << 20) /* per worker, 64-byte aligned, contents undefined at each call */
+#define CPU_SCRATCH_BYTES ((size_t)5 << 18) /* per worker, 64-byte aligned, contents undefined at each call */
 
 struct cpu_worker {
     uint32_t index, n_worker;

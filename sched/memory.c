@@ -12,6 +12,7 @@
 #define DEFAULT_LOGITS 8u
 #define READERS_LEAST 4u /* also where fewer are as fast: a demand read must not wait for one that is under way */
 #define READERS_MOST 9u
+#define METAL_BYTES ((uint64_t)8 << 20) /* pipelines and command buffers: 3 to 7 MB of soft Metal; Apple's is not measured */
 #define CARRIED_MOST ((uint64_t)256 << 20) /* activations of a long prompt that go from layer to layer, */
 #define CARRIED_SHARE 32                   /* and at most this part of the budget */
 
@@ -34,7 +35,8 @@ static struct plan_request plan_request_of(const struct hy_engine *en, const str
         .n_logits = opt->n_logits ? opt->n_logits : DEFAULT_LOGITS, .n_kv_block = opt->n_kv_block, .kv_q8 = opt->kv == HY_KV_Q8_0,
         .head_bytes = head_bytes(en->mf), .carried_bytes = CARRIED_MOST};
     if (!r.n_ctx) r.n_ctx = en->h.n_ctx_train < DEFAULT_CTX ? en->h.n_ctx_train : DEFAULT_CTX;
-    if (device_kind(en->dev) == DEVICE_CPU) r.scratch_bytes = device_n_thread(en->dev) * (uint64_t)CPU_SCRATCH_BYTES;
+    r.scratch_bytes = device_kind(en->dev) == DEVICE_CPU ? device_n_thread(en->dev) * (uint64_t)CPU_SCRATCH_BYTES : METAL_BYTES;
+    if (en->mf->files[0].embedded) r.scratch_bytes += en->mf->files[0].size_bytes; /* the program's own pages, once read */
     if (en->budget.bytes && en->budget.bytes / CARRIED_SHARE < r.carried_bytes) r.carried_bytes = en->budget.bytes / CARRIED_SHARE;
     return r;
 }

@@ -17,7 +17,7 @@ struct plan_request {
     bool kv_q8;
     bool streams;            /* weights will stream */
     uint64_t carried_bytes;  /* for carried activations, about */
-    uint64_t scratch_bytes;  /* of the device's own */
+    uint64_t scratch_bytes;  /* of the device's own, and of a model in the program */
     uint64_t head_bytes;     /* of the files' headers, kept in memory */
 };
 
