@@ -38,7 +38,7 @@ struct hy_engine {
     struct buf *mapped;       /* (n_file) files mapped by --ram-tier mmap */
     struct ref *tensor_at;    /* (n_tensor) where each tensor is now; of streamed ones while they are acquired */
     struct stream stream;
-    struct trace *trace;      /* the caller's; NULL: none */
+    struct trace *_Atomic trace; /* the caller's; NULL: none. Readers look, too */
     struct routes_writer *routes; /* likewise */
     struct buf expert_tables; /* (n_layer, 3, n_expert) u64: addresses of gate, up and down matrices */
     struct buf expert_lists;  /* the tokens of each expert in the layer at hand; Metal only */
