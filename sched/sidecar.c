@@ -230,10 +230,13 @@ static int examine(struct sidecar *s, const struct model_file *mf, struct err *e
     uint64_t sample;
     int rc = read_head(s, &head, e);
     if (rc) return rc;
-    if (head.n_done < s->layout.n_record || s->file.size_bytes != s->layout.file_bytes)
+    if (head.n_done < s->layout.n_record)
         return err_set(e, ERR_SHORT,
                        "it is not complete (%u of %u records); run hy optimize again, which goes on from there",
                        head.n_done, s->layout.n_record);
+    if (s->file.size_bytes != s->layout.file_bytes)
+        return err_set(e, ERR_SHORT, "it has %llu bytes and not the %llu that were written; run hy optimize --force again",
+                       (unsigned long long)s->file.size_bytes, (unsigned long long)s->layout.file_bytes);
     rc = sidecar_sample(mf, &s->layout, &sample, e);
     if (rc || sample == head.sample_hash) return rc;
     return err_set(e, ERR_UNSUPPORTED, "the model has other weights than the one that it was made from");
@@ -242,7 +245,10 @@ static int examine(struct sidecar *s, const struct model_file *mf, struct err *e
 static int open_at(const char *path, const struct model_file *mf, const struct hparams *h, const struct weights *w,
                    struct arena *a, struct sidecar *s, struct err *e) {
     int rc = file_open(path, &s->file, e);
-    if (rc) return rc;
+    if (rc) {
+        err_prefix(e, "the sidecar '%s' is not used", path);
+        return rc;
+    }
     rc = sidecar_layout_make(mf, h, w, a, &s->layout, e);
     if (!rc) {
         s->hashes = arena_array(a, s->layout.n_hash, sizeof *s->hashes);

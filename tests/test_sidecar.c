@@ -251,7 +251,14 @@ static void only_this_models(void **state) {
     size_t n;
     unsigned char *p = support_read(side, &n);
     support_write(side, p, n - 1);
-    not_used(model, side, "not complete");
+    not_used(model, side, "optimize --force"); /* it is complete, so that without --force nothing would be done */
+    FILE *longer = fopen(side, "ab");
+    assert_non_null(longer);
+    fputs("xy", longer);
+    fclose(longer);
+    not_used(model, side, "optimize --force");
+    support_write(side, p, 0);
+    not_used(model, side, "is not used: ");
     support_write(side, p, 40);
     not_used(model, side, "cut off");
     support_write(side, "It was a dark and stormy night", 30);
