@@ -50,6 +50,7 @@ static int make_slab(struct experts *x, uint32_t slab, struct err *e) {
     for (uint32_t i = 0; i < in->n; i++)
         for (int p = 0; p < 3; p++) buf_mark(x->o.dev, &x->slabs[slab], i * slot_bytes + at[p], end[p] - at[p], "expert");
     x->n_live[in->cls] += in->n;
+    x->n_empty[in->cls] += in->n;
     return ERR_OK;
 }
 
@@ -81,6 +82,7 @@ int experts_init(struct experts *x, const struct experts_options *o, struct err 
         if (!x->policy[k]) return err_set(e, ERR_NOMEM, "no memory for the expert cache");
     }
     x->slots = arena_array(&x->arena, x->n_slot, sizeof *x->slots);
+    x->loading = arena_array(&x->arena, x->n_slot, sizeof *x->loading);
     x->slabs = arena_array(&x->arena, n_slab, sizeof *x->slabs);
     x->in_slab = arena_array(&x->arena, n_slab, sizeof *x->in_slab);
     x->slot_of = arena_array(&x->arena, n_key, sizeof *x->slot_of);
@@ -88,7 +90,7 @@ int experts_init(struct experts *x, const struct experts_options *o, struct err 
     x->count = arena_array(&x->arena, o->h->n_expert, sizeof *x->count);
     x->given = arena_array(&x->arena, o->h->n_expert, 1);
     x->waiting = arena_array(&x->arena, o->h->n_expert, sizeof(void *));
-    if (!x->slots || !x->slabs || !x->in_slab || !x->slot_of || !x->want || !x->count || !x->given || !x->waiting)
+    if (!x->slots || !x->loading || !x->slabs || !x->in_slab || !x->slot_of || !x->want || !x->count || !x->given || !x->waiting)
         return err_set(e, ERR_NOMEM, "no memory for the expert cache");
     memset(x->slot_of, 0xff, n_key * sizeof *x->slot_of);
     return make_slots(x, e);
@@ -108,11 +110,27 @@ void experts_deinit(struct experts *x) {
 
 /* Slots */
 
+static void begin_loading(struct experts *x, struct expert_slot *s) {
+    x->n_empty[s->cls]--;
+    s->state = EXPERT_LOADING;
+    s->at = x->n_loading;
+    x->loading[x->n_loading++] = (uint32_t)(s - x->slots);
+}
+
+static void end_loading(struct experts *x, struct expert_slot *s, enum expert_state state) {
+    uint32_t last = x->loading[--x->n_loading];
+    x->loading[s->at] = last;
+    x->slots[last].at = s->at;
+    s->state = state;
+}
+
 static void empty_slot(struct experts *x, struct expert_slot *s) {
     expert_policy_remove(x->policy[s->cls], s->key);
     x->slot_of[s->key] = NO_SLOT;
     s->key = EXPERT_NO_KEY;
-    s->state = EXPERT_EMPTY;
+    if (s->state == EXPERT_LOADING) end_loading(x, s, EXPERT_EMPTY);
+    else s->state = EXPERT_EMPTY;
+    x->n_empty[s->cls]++;
     s->dropped = false;
 }
 
@@ -123,7 +141,7 @@ static bool settle(struct experts *x, struct expert_slot *s, struct err *e, int 
     if (*rc) {
         empty_slot(x, s);
     } else {
-        s->state = EXPERT_READY;
+        end_loading(x, s, EXPERT_READY);
         s->dropped = false; /* all was read before it could be cancelled */
     }
     return true;
@@ -135,10 +153,10 @@ static bool is_wanted(const struct experts *x, uint32_t key) {
 
 /* Settles the reads ahead that are over and that nobody asked about, so that their slots can be had. */
 static void settle_unasked(struct experts *x) {
-    for (uint32_t i = 0; i < x->n_slot; i++) {
-        struct expert_slot *s = &x->slots[i];
+    for (uint32_t i = x->n_loading; i-- > 0;) { /* a settled one leaves its place to one that was looked at */
+        struct expert_slot *s = &x->slots[x->loading[i]];
         int ignored;
-        if (s->state == EXPERT_LOADING && !s->in_use && !is_wanted(x, s->key)) settle(x, s, NULL, &ignored);
+        if (!s->in_use && !is_wanted(x, s->key)) settle(x, s, NULL, &ignored);
     }
 }
 
@@ -165,11 +183,16 @@ static bool may_go_at_last(void *ctx, uint32_t key) {
 }
 
 static struct expert_slot *empty_one(struct experts *x, uint32_t cls) {
-    for (uint32_t i = 0; i < x->n_slot; i++) {
-        struct expert_slot *s = &x->slots[i];
+    for (uint32_t i = x->n_loading; i-- > 0;) {
+        struct expert_slot *s = &x->slots[x->loading[i]];
         int ignored;
         if (s->cls == cls && s->dropped) settle(x, s, NULL, &ignored);
-        if (s->cls == cls && s->state == EXPERT_EMPTY && x->slabs[s->slab].host) return s;
+    }
+    for (uint32_t i = 0; i < x->n_slot && x->n_empty[cls]; i++) {
+        struct expert_slot *s = &x->slots[(x->look + i) % x->n_slot];
+        if (s->cls != cls || s->state != EXPERT_EMPTY || !x->slabs[s->slab].host) continue;
+        x->look = (uint32_t)(s - x->slots);
+        return s;
     }
     return NULL;
 }
@@ -182,11 +205,11 @@ static struct expert_slot *evict(struct experts *x, uint32_t key) {
     return s;
 }
 
-/* The newest read on a guess that has not ended. */
+/* A late read on a guess that has not ended. */
 static struct expert_slot *loading_guess(struct experts *x, uint32_t cls) {
-    for (uint32_t i = x->n_slot; i-- > 0;) {
-        struct expert_slot *s = &x->slots[i];
-        if (s->cls == cls && s->state == EXPERT_LOADING && s->why != EXPERT_DEMAND && !is_wanted(x, s->key)) return s;
+    for (uint32_t i = x->n_loading; i-- > 0;) {
+        struct expert_slot *s = &x->slots[x->loading[i]];
+        if (s->cls == cls && s->why != EXPERT_DEMAND && !is_wanted(x, s->key)) return s;
     }
     return NULL;
 }
@@ -230,7 +253,7 @@ static void start_read(struct experts *x, struct expert_slot *s, uint32_t key, e
         s->job.part[p] = (struct read_part){l->part[p].file, l->part[p].offset + expert * l->stride[p], l->part[p].len,
                                             x->slabs[s->slab].host + (l->joined ? s->off : part_at(x, s, layer, expert, p))};
     s->key = key;
-    s->state = EXPERT_LOADING;
+    begin_loading(x, s);
     s->why = why;
     s->used = false;
     x->slot_of[key] = (uint32_t)(s - x->slots);
@@ -258,9 +281,9 @@ static void count_wants(struct experts *x, const int32_t *ids, uint32_t n_id) {
 
 /* Guesses for this layer that were wrong: what they have not read yet would only delay what is needed. */
 static void drop_guesses(struct experts *x) {
-    for (uint32_t i = 0; i < x->n_slot; i++) {
-        struct expert_slot *s = &x->slots[i];
-        bool guess = s->state == EXPERT_LOADING && s->why == EXPERT_GUESS && !s->dropped && layer_of(x, s->key) == x->layer;
+    for (uint32_t i = 0; i < x->n_loading; i++) {
+        struct expert_slot *s = &x->slots[x->loading[i]];
+        bool guess = s->why == EXPERT_GUESS && !s->dropped && layer_of(x, s->key) == x->layer;
         if (!guess || x->given[s->key % x->o.h->n_expert] == WANTED) continue;
         readers_cancel(x->o.readers, &s->job);
         s->dropped = true;
@@ -366,7 +389,7 @@ int experts_complete(struct experts *x, const uint16_t *experts, uint32_t n, uin
         struct expert_slot *s = slot_of_key(x, key_of(x, x->layer, experts[i]));
         if (s->state != EXPERT_LOADING) continue;
         rc = readers_wait(x->o.readers, &s->job, s->job.n_part, e);
-        if (!rc) s->state = EXPERT_READY;
+        if (!rc) end_loading(x, s, EXPERT_READY);
     }
     *waited_ns = clock_ns() - t0;
     return rc;
@@ -440,6 +463,7 @@ bool experts_shrink(struct experts *x) {
     }
     buf_free(x->o.dev, &x->slabs[slab]);
     x->n_live[in->cls] -= in->n;
+    x->n_empty[in->cls] -= in->n;
     return true;
 }
 

@@ -30,6 +30,7 @@ struct expert_slot {
     bool dropped;  /* its read was cancelled and ends soon */
     uint8_t cls;
     uint32_t slab;
+    uint32_t at;   /* in experts.loading, while it is */
     uint64_t off;  /* in the slab */
     struct read_job job;
 };
@@ -72,7 +73,11 @@ struct experts {
     struct buf *slabs;       /* (n_slab) without memory while given back */
     struct slab_slots *in_slab; /* (n_slab) */
     uint32_t n_slab, per_slab[FIT_MAX_CLASS];
-    uint32_t n_live[FIT_MAX_CLASS]; /* slots with memory */
+    uint32_t n_live[FIT_MAX_CLASS]; /* slots with memory, */
+    uint32_t n_empty[FIT_MAX_CLASS]; /* those of them with nothing in it */
+    uint32_t look;           /* where an empty slot was found last */
+    uint32_t *loading;       /* (n_loading of n_slot) slots that are loading, in no order: few, where slots are thousands */
+    uint32_t n_loading;
     /* The visit at hand. */
     uint32_t layer, step;
     uint16_t *want;          /* (n_expert) distinct experts, in the order of their ids */

@@ -95,9 +95,12 @@ static void check_group(struct bench *b, uint32_t n_part, const char *when) {
 /* What must hold between any two calls. */
 static void check_slots(const struct bench *b) {
     const struct experts *x = &b->x;
-    uint32_t n_key[2] = {0};
+    uint32_t n_key[2] = {0}, n_empty[2] = {0}, n_loading = 0;
     for (uint32_t i = 0; i < x->n_slot; i++) {
         const struct expert_slot *s = &x->slots[i];
+        n_empty[s->cls] += s->state == EXPERT_EMPTY && x->slabs[s->slab].host;
+        n_loading += s->state == EXPERT_LOADING;
+        if (s->state == EXPERT_LOADING) assert_true(s->at < x->n_loading && x->loading[s->at] == i);
         assert_int_equal(s->state == EXPERT_EMPTY, s->key == EXPERT_NO_KEY);
         assert_true(!s->in_use || s->state != EXPERT_EMPTY);
         if (s->state == EXPERT_EMPTY) continue;
@@ -107,6 +110,8 @@ static void check_slots(const struct bench *b) {
         assert_true(expert_policy_has(x->policy[s->cls], s->key));
         n_key[s->cls]++;
     }
+    assert_int_equal(x->n_loading, n_loading);
+    for (uint32_t k = 0; k < 2; k++) assert_int_equal(x->n_empty[k], n_empty[k]);
     for (uint32_t k = 0; k < 2; k++) assert_int_equal(expert_policy_n_resident(x->policy[k]), n_key[k]);
 }
 
