@@ -442,9 +442,9 @@ json "optimize --json" '.expert_records == 24 and .dense_records == 0 and .kept_
 head -c 1000000 "$dir/whole.hyx" >"$side"
 streams
 same "the same text with half a sidecar" "$dir/without" "$out"
-holds "half a sidecar is told" grep -q "not used.*not complete" "$err"
-json "the plan tells half a sidecar" '.sidecar | test("not used.*not complete")' inspect "$moe" --plan --slots 3 --json
-refused "half a sidecar by name" 1 "not complete" run "$moe" --raw -p Once --slots 3 --sidecar "$side"
+holds "half a sidecar is told" grep -q "not used.*optimize --force" "$err"
+json "the plan tells half a sidecar" '.sidecar | test("not used.*optimize --force")' inspect "$moe" --plan --slots 3 --json
+refused "half a sidecar by name" 1 "optimize --force" run "$moe" --raw -p Once --slots 3 --sidecar "$side"
 perl -e 'local $/; $_ = <STDIN>; my $n = length; for (my $i = 70000; $i < $n; $i += 16384) { substr($_, $i, 1) ^= "\1" } print' \
     <"$dir/whole.hyx" >"$side"
 streams
