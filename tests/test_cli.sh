@@ -241,9 +241,16 @@ export HOME="$home" HY_CACHE_DIR="$dir/cache"
 
 # Output that nobody takes.
 
-{ "$HY" run "$model" --raw -p "Once" -n 400 --temp 0 2>"$err"; echo $? >"$dir/rc"; } | head -c 5 >"$dir/five"
+{
+    while [ ! -e "$dir/gone" ]; do sleep 0.05; done # the reader, before the first byte
+    "$HY" run "$model" --raw -p "Once" -n 4 --temp 0 2>"$err"
+    echo $? >"$dir/rc"
+} | {
+    exec <&-
+    : >"$dir/gone"
+}
 rc=$(cat "$dir/rc")
-if [ "$(wc -c <"$dir/five")" -ne 5 ]; then fail "closed pipe" "no 5 bytes came"
+if [ ! -s "$err" ]; then fail "closed pipe" "nothing is said"
 elif sanitized; then fail "closed pipe" "a sanitizer spoke"
 elif [ "$rc" -eq 0 ] || { [ "$rc" -gt 1 ] && [ "$rc" -ne 141 ]; }; then fail "closed pipe" "exit status $rc"
 else ok "closed pipe"

@@ -8,6 +8,7 @@
 #define O_TRUNC 0x400
 #define O_EXCL 0x800
 #define O_CLOEXEC 0x1000000
+#define F_GETFD 1
 #define F_RDADVISE 44
 #define F_RDAHEAD 45
 #define F_NOCACHE 48

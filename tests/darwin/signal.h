@@ -2,9 +2,11 @@
 #include <sys/types.h>
 #define SIGINT 2
 #define SIGABRT 6
+#define SIGBUS 10
 #define SIGPIPE 13
 #define SIGALRM 14
 #define SIGTERM 15
+#define SIGXFSZ 25
 #define SA_RESTART 2
 #define SA_RESETHAND 4
 #define SIG_DFL ((void (*)(int))0)

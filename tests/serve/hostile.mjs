@@ -125,7 +125,7 @@ await test('memory and descriptors return to where they were', async () => {
   await until('all is over', async () => await running(s) === 0)
   await sleep(200)
   const before = [rss(), files()]
-  await mixed(3000)
+  await mixed(10000)
   await until('all is over', async () => await running(s) === 0)
   await until(`no more than ${before[0]} KB and a tenth`, () => rss() < before[0] * 1.1 + 4096)
   await until(`no more than ${before[1]} files and two`, () => files() <= before[1] + 2)

@@ -264,8 +264,12 @@ await test('OLLAMA_ORIGINS, OLLAMA_KEEP_ALIVE', async () => {
 })
 
 await test('several models take turns when they do not fit together', async () => {
-  const other = model('other', { seed: 2 })
-  const k = await serve([`one:1b=${tiny}`, other, '--memory', '45M'])
+  const other = model('other', { seed: 2 }), both = await serve([tiny, other])
+  await post(both, '/api/generate', { model: 'other' })
+  const loaded = (await get(both, '/api/ps')).json.models
+  equal(loaded.length, 2)
+  await both.stop()
+  const k = await serve([`one:1b=${tiny}`, other, '--memory', String(Math.round(0.75 * (loaded[0].size + loaded[1].size)))])
   equal((await get(k, '/api/tags')).json.models.map(m => m.name), ['one:1b', 'other:latest'])
   const ask = name => post(k, '/api/generate', { model: name, prompt: 'x', stream: false, options: short })
   const all = await Promise.all(['one:1b', 'other', 'one:1b', 'other'].map(ask))
@@ -276,10 +280,6 @@ await test('several models take turns when they do not fit together', async () =
   for (let i = 0; i < 30; i++) Promise.all(['one:1b', 'other'].map(name => post(k, '/api/generate', { model: name, prompt: 'x', keep_alive: 0, options: short }))).then(() => n++)
   await until('all are answered', () => n === 30)
   await k.stop()
-  const both = await serve([tiny, other])
-  await post(both, '/api/generate', { model: 'other' })
-  equal((await get(both, '/api/ps')).json.models.length, 2)
-  await both.stop()
 })
 
 await finish()
