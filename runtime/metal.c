@@ -6,6 +6,7 @@
 
 #include "runtime/clock.h"
 #include "runtime/metal_impl.h"
+#include "runtime/size_text.h"
 
 #define DUMMY_BYTES 256
 #define DEFAULT_SPLIT 512
@@ -67,7 +68,7 @@ int metal_buf_wrap(struct device *base, const char *what, struct buf *buf, struc
     const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), whole = (buf->size_bytes + page - 1) / page * page;
     void *pool = oc_pool_push();
     b->mtl = mtl_new_buffer_no_copy(d->device, buf->host, whole, MTLResourceStorageModeShared | MTLResourceHazardTrackingModeUntracked, NULL);
-    int rc = b->mtl ? ERR_OK : err_set(e, ERR_NOMEM, "Metal takes no mapping of %.2f GB of %s", (double)whole / 1e9, what);
+    int rc = b->mtl ? ERR_OK : err_set(e, ERR_NOMEM, "Metal takes no mapping of %s of %s", size_text(whole).s, what);
     if (!rc) rc = finish_buf(d, b, buf->size_bytes, what, buf, e);
     oc_pool_pop(pool);
     if (rc) buf_destroy(b);

@@ -81,7 +81,7 @@ int ahead_open(struct hy_engine *en, bool guesses, struct err *e) {
     if (!a->predict || !a->next_route || !a->before || !a->ids) return err_set(e, ERR_NOMEM, "no memory for predictions");
     popularity_load(&a->popularity, a->model_hash, warning, sizeof warning);
     find_next_routes(en);
-    return buf_new(en->dev, AHEAD_LAYERS * room_of(en).end, "the early routers", &a->room, e);
+    return buf_new(en->dev, N_PREDICT_ROUTERS * room_of(en).end, "the early routers", &a->room, e);
 }
 
 void ahead_close(struct hy_engine *en) {
@@ -135,7 +135,7 @@ int ahead_encode(struct exec *x, uint32_t route, struct err *e) {
     int rc = ERR_OK;
     a->n_early = 0;
     if (x->n_row > AHEAD_ROWS || !find_router(&en->p, route, &here)) return ERR_OK;
-    for (uint32_t next = route; a->n_early < AHEAD_LAYERS && !rc; a->n_early++) {
+    for (uint32_t next = route; a->n_early < N_PREDICT_ROUTERS && !rc; a->n_early++) {
         next = a->next_route[en->p.ops[next].layer];
         if (next == NONE || !find_router(&en->p, next, &r)) break;
         if (en->p.acts[r.route->out].rows != en->p.acts[here.route->out].rows && x->n_out != x->n_tok) break;
@@ -160,14 +160,14 @@ static void guess(struct hy_engine *en, enum predictor which, uint32_t layer, ui
     struct guess g[PREDICT_MAX];
     uint32_t most = n_row * en->h.n_expert_used;
     uint32_t n = predict_next(a->predict, which, layer, g, most < PREDICT_MAX ? most : PREDICT_MAX);
-    for (uint32_t i = 0; i < n && which <= PREDICT_ROUTER_2 && a->guesses; i++)
+    for (uint32_t i = 0; i < n && which < N_PREDICT_ROUTERS && a->guesses; i++)
         if (g[i].confidence >= GUESS_CONFIDENCE && experts_ahead(&en->stream.experts, layer, &g[i].expert, 1, EXPERT_GUESS))
             predict_read(a->predict, which, layer, g[i].expert);
 }
 
 static void guess_early(struct hy_engine *en, uint32_t depth, uint32_t layer, uint32_t n_row) {
     struct ahead *a = &en->stream.ahead;
-    enum predictor which = depth ? PREDICT_ROUTER_2 : PREDICT_ROUTER;
+    enum predictor which = (enum predictor)(PREDICT_ROUTER + depth);
     struct room at = room_of(en);
     const int32_t *ids = (const int32_t *)(a->room.host + depth * at.end + at.ids);
     predict_offer(a->predict, which, layer, a->ids, distinct(ids, n_row * en->h.n_expert_used, a->ids, en->h.n_expert));
@@ -195,7 +195,7 @@ void ahead_routed(struct hy_engine *en, const struct exec *x, uint32_t route, co
     uint32_t next = a->next_route[o->layer];
     for (uint32_t depth = 0, at = next; depth < a->n_early; depth++, at = a->next_route[en->p.ops[at].layer])
         guess_early(en, depth, en->p.ops[at].layer, n_row);
-    for (int which = PREDICT_ROUTER_2 + 1; which < N_PREDICTORS && next != NONE; which++)
+    for (int which = N_PREDICT_ROUTERS; which < N_PREDICTORS && next != NONE; which++)
         guess(en, (enum predictor)which, en->p.ops[next].layer, n_row);
 }
 

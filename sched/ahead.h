@@ -1,4 +1,4 @@
-/* What may be read before it is asked for: experts that were popular in earlier runs, and those that the next layer will choose.
+/* What may be read before it is asked for: experts that were popular in earlier runs, and those that the next layers will choose.
  *
  * Warm start: at open the cache is filled in the background, most popular first (sched/popularity.h, kept per model in the cache
  * folder). While few tokens are decoded, the routers of the next two expert layers run early, on the residual stream as it stands before
@@ -13,8 +13,7 @@
 struct hy_engine;
 struct exec;
 
-#define AHEAD_ROWS 8u   /* tokens of a step for which guessing pays */
-#define AHEAD_LAYERS 2u /* whose routers run early */
+#define AHEAD_ROWS 8u /* tokens of a step for which guessing pays */
 
 struct ahead {
     struct popularity popularity;

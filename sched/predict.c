@@ -15,7 +15,7 @@ struct rank {
 
 struct layer {
     struct list chosen;               /* the last time */
-    struct list offered[2];           /* by the router run early, one or two layers, until it is routed */
+    struct list offered[N_PREDICT_ROUTERS]; /* by the router run early, until it is routed */
     struct list guessed[N_PREDICTORS]; /* until it is routed */
     uint8_t *read;                    /* (n_expert) 1 + the predictor that it was read for */
 };
@@ -50,8 +50,8 @@ struct predict *predict_new(uint32_t n_layer, uint32_t n_expert, const struct po
     bool ok = p->layers && p->score && p->is_chosen;
     for (uint32_t l = 0; ok && l < n_layer; l++) {
         struct layer *y = &p->layers[l];
-        ok = (y->chosen.ids = arena_array(a, n_expert, 2)) && (y->offered[0].ids = arena_array(a, n_expert, 2)) &&
-             (y->offered[1].ids = arena_array(a, n_expert, 2)) && (y->read = arena_array(a, n_expert, 1));
+        ok = (y->chosen.ids = arena_array(a, n_expert, 2)) && (y->read = arena_array(a, n_expert, 1));
+        for (int w = 0; ok && w < N_PREDICT_ROUTERS; w++) ok = (y->offered[w].ids = arena_array(a, n_expert, 2));
         for (int w = 0; ok && w < N_PREDICTORS; w++) ok = (y->guessed[w].ids = arena_array(a, PREDICT_MAX, 2));
     }
     return ok ? p : NULL;
@@ -70,7 +70,7 @@ static void list_set(const struct predict *p, struct list *to, const uint16_t *i
 }
 
 void predict_offer(struct predict *p, enum predictor which, uint32_t layer, const uint16_t *ids, uint32_t n) {
-    CHECK(which <= PREDICT_ROUTER_2);
+    CHECK(which < N_PREDICT_ROUTERS);
     list_set(p, &layer_at(p, layer)->offered[which], ids, n);
 }
 
@@ -108,7 +108,7 @@ static void rank_experts(struct predict *p, enum predictor which, uint32_t layer
     struct layer *y = &p->layers[layer];
     size_t at = (size_t)layer * p->n_expert * p->n_expert;
     out->n = 0;
-    if (which <= PREDICT_ROUTER_2) copy_first(&y->offered[which], out, max);
+    if (which < N_PREDICT_ROUTERS) copy_first(&y->offered[which], out, max);
     if (which == PREDICT_LAST) copy_first(&y->chosen, out, max);
     if (which == PREDICT_ACROSS && p->pop && p->any && p->last_layer < layer) {
         score_rows(p, p->pop->across + at, &p->layers[p->last_layer].chosen);
@@ -171,7 +171,7 @@ void predict_routed(struct predict *p, uint32_t layer, const uint16_t *ids, uint
     for (int w = 0; w < N_PREDICTORS; w++) settle_list(p, (enum predictor)w, &y->guessed[w], n);
     settle_reads(p, y);
     for (uint32_t i = 0; i < n; i++) p->is_chosen[ids[i]] = 0;
-    y->offered[0].n = y->offered[1].n = 0;
+    for (int w = 0; w < N_PREDICT_ROUTERS; w++) y->offered[w].n = 0;
     p->last_layer = layer;
     p->any = true;
 }

@@ -4,7 +4,7 @@
  * that it had at that rank so far, so that guesses of different predictors compare. The engine decides what to read; it
  * reports its reads, so that waste is counted per predictor. Unions of batches are ranked like single tokens.
  *
- * Order of calls for a layer: predict_offer (what its router said, run early as PREDICT_ROUTER or PREDICT_ROUTER_2), predict_next, predict_read, then
+ * Order of calls for a layer: predict_offer (what its router said, run early), predict_next, predict_read, then
  * predict_routed with what was chosen. Threads: one at a time. Memory: the arena's; nothing allocates after
  * predict_new. */
 #pragma once
@@ -13,7 +13,8 @@
 enum predictor {
     PREDICT_ROUTER, /* the layer's own router, run on the activations of the layer before, */
     PREDICT_ROUTER_2, /* or of the one before that */
-    PREDICT_ACROSS, /* chosen after what the layer before chose */
+    N_PREDICT_ROUTERS, /* run early, by as many layers as their place here */
+    PREDICT_ACROSS = N_PREDICT_ROUTERS, /* chosen after what the layer before chose */
     PREDICT_WITHIN, /* chosen together with what the layer chose for the token before */
     PREDICT_LAST,   /* what the layer chose for the token before */
     N_PREDICTORS,
@@ -38,6 +39,7 @@ struct predict;
  */
 struct predict *predict_new(uint32_t n_layer, uint32_t n_expert, const struct popularity *pop, struct arena *a);
 
+/* which: one of the routers. */
 void predict_offer(struct predict *p, enum predictor which, uint32_t layer, const uint16_t *ids, uint32_t n);
 /* At most max guesses, best first; returns how many. */
 uint32_t predict_next(struct predict *p, enum predictor which, uint32_t layer, struct guess *out, uint32_t max);

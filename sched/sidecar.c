@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "runtime/bytes.h"
+
 #define VERSION 1u
 #define SAMPLE_BYTES 4096u
 

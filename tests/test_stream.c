@@ -267,7 +267,7 @@ static void warm_start(void **state) {
 /* Failures */
 
 static void failing_reads(void **state) {
-    static const uint32_t models[] = {0, 1, 3, 4}; /* 3 has its embedding in memory: there the ring's reads are the first */
+    static const uint32_t models[] = {0, 1, 3, 4, 5}; /* 3 has its embedding in memory: there the ring's reads are the first */
     for (uint32_t i = 0; i < LEN(models); i++) {
         struct hy_options o = options(model_of(models[i]));
         make_reference(o, o.model_path);

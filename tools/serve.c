@@ -9,6 +9,7 @@
 #endif
 
 #include "runtime/clock.h"
+#include "runtime/size_text.h"
 #include "tools/box.h"
 #include "tools/cli.h"
 #include "tools/serve/api.h"
@@ -128,15 +129,13 @@ static int load_first(struct serve *s, struct err *e) {
     return rc;
 }
 
-static double gb(uint64_t bytes) { return (double)bytes / 1e9; }
-
 static void print_plan(const struct models_state *st) {
     const struct hy_plan *p = &st->plan;
-    printf("plan      %.2f GB: weights %.2f, ", gb(p->total_bytes), gb(p->resident_bytes));
-    if (p->ring_bytes + p->pool_bytes) printf("room for streamed ones %.2f, ", gb(p->ring_bytes + p->pool_bytes));
-    printf("keys and values %.2f, work %.2f; context %u, %u at a time, %s\n", gb(p->kv_bytes),
-           gb(p->acts_bytes + p->other_bytes), p->n_ctx, p->n_seq, st->device);
-    if (p->file_bytes) printf("          %.2f GB of weights stay on disk (%s)\n", gb(p->file_bytes), hy_mode_name(p->mode));
+    printf("plan      %s: weights %s, ", size_text(p->total_bytes).s, size_text(p->resident_bytes).s);
+    if (p->ring_bytes + p->pool_bytes) printf("room for streamed ones %s, ", size_text(p->ring_bytes + p->pool_bytes).s);
+    printf("keys and values %s, work %s; context %u, %u at a time, %s\n", size_text(p->kv_bytes).s,
+           size_text(p->acts_bytes + p->other_bytes).s, p->n_ctx, p->n_seq, st->device);
+    if (p->file_bytes) printf("          %s of weights stay on disk (%s)\n", size_text(p->file_bytes).s, hy_mode_name(p->mode));
     if (p->tok_s > 0) printf("          about %.1f tok/s for one request\n", p->tok_s);
 }
 

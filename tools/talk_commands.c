@@ -1,6 +1,7 @@
 /* The commands of a conversation. What they say goes to stderr. */
 #include <string.h>
 
+#include "runtime/size_text.h"
 #include "tools/cli.h"
 #include "tools/plan_print.h"
 #include "tools/run.h"
@@ -26,7 +27,7 @@ void talk_print_stats(const struct talk *t) {
     }
     fprintf(stderr, "context     %6u of %u tokens, %u turn%s\n", hy_seq_len(t->en, t->seq), i->n_ctx, conversation_n_turn(t->conv),
             conversation_n_turn(t->conv) == 1 ? "" : "s");
-    fprintf(stderr, "memory plan %.2f GB, %s\n", (double)(i->weights_bytes + i->kv_bytes + i->work_bytes) / 1e9, i->device);
+    fprintf(stderr, "memory plan %s, %s\n", size_text(i->weights_bytes + i->kv_bytes + i->work_bytes).s, i->device);
     plan_say_stream(t->en);
 }
 

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 
 #include "runtime/size_text.h"
-
 #include "tools/trace_view.h"
 
 #define MOST_ROWS 24u /* of single steps; the JSON has all */

@@ -33,7 +33,7 @@ const struct http_route api_routes[] = {
 };
 const size_t api_n_route = sizeof api_routes / sizeof *api_routes;
 
-int api_status_of(const struct err *e) {
+static int status_of(const struct err *e) {
     switch (e->code) {
     case ERR_ARG: return 400;
     case ERR_LIMIT: return 400;
@@ -44,7 +44,7 @@ int api_status_of(const struct err *e) {
 
 void api_fail(struct http_exchange *x, const struct err *e) {
     if (e->code == ERR_BUSY) http_error(x, 503, "server busy, please try again.  maximum pending requests exceeded");
-    else http_error(x, api_status_of(e), "%s", e->text);
+    else http_error(x, status_of(e), "%s", e->text);
 }
 
 void api_reply_json(struct http_exchange *x, json_t *v) {

@@ -28,8 +28,7 @@ api_handler api_root, api_version, api_tags, api_ps, api_show, api_v1_models, ap
 api_handler api_pull, api_push, api_create, api_copy, api_delete, api_blob, api_me, api_status; /* manage.c */
 api_handler api_metrics, api_page, api_state;                                /* watch.c */
 
-/* The HTTP status of an error code. */
-int api_status_of(const struct err *e);
+/* Answers with the error, under the HTTP status of its code. */
 void api_fail(struct http_exchange *x, const struct err *e);
 void api_reply_json(struct http_exchange *x, json_t *v); /* takes the reference */
 

@@ -102,7 +102,7 @@ static const char *type_name(const json_t *v) {
     return names[json_typeof(v)];
 }
 
-int fields_wrong(struct fields *f, const char *key, const json_t *v, const char *want) {
+static int wrong(struct fields *f, const char *key, const json_t *v, const char *want) {
     return f->err->code
                ? f->err->code
                : err_set(f->err, ERR_ARG, "json: cannot unmarshal %s into field %s of type %s", type_name(v), key, want);
@@ -113,7 +113,7 @@ static json_t *get(struct fields *f, const char *key) { return f->err->code ? NU
 
 const json_t *fields_text(struct fields *f, const char *key) {
     json_t *v = get(f, key);
-    if (v && !json_is_string(v)) fields_wrong(f, key, v, "string");
+    if (v && !json_is_string(v)) wrong(f, key, v, "string");
     return json_is_string(v) ? v : NULL;
 }
 
@@ -121,13 +121,13 @@ const char *fields_str(struct fields *f, const char *key) {
     const json_t *v = fields_text(f, key);
     if (!v) return NULL;
     if (strlen(json_string_value(v)) == json_string_length(v)) return json_string_value(v);
-    fields_wrong(f, key, v, "string without NUL");
+    wrong(f, key, v, "string without NUL");
     return NULL;
 }
 
 bool fields_bool(struct fields *f, const char *key, bool otherwise) {
     json_t *v = get(f, key);
-    if (v && !json_is_boolean(v)) fields_wrong(f, key, v, "bool");
+    if (v && !json_is_boolean(v)) wrong(f, key, v, "bool");
     return json_is_boolean(v) ? json_is_true(v) : otherwise;
 }
 
@@ -145,24 +145,24 @@ bool fields_whole(const json_t *v, int64_t *out) {
 int64_t fields_int(struct fields *f, const char *key, int64_t otherwise) {
     json_t *v = get(f, key);
     int64_t n = otherwise;
-    if (v && !fields_whole(v, &n)) fields_wrong(f, key, v, "int");
+    if (v && !fields_whole(v, &n)) wrong(f, key, v, "int");
     return n;
 }
 
 double fields_num(struct fields *f, const char *key, double otherwise) {
     json_t *v = get(f, key);
-    if (v && !json_is_number(v)) fields_wrong(f, key, v, "float64");
+    if (v && !json_is_number(v)) wrong(f, key, v, "float64");
     return json_is_number(v) ? json_number_value(v) : otherwise;
 }
 
 json_t *fields_arr(struct fields *f, const char *key) {
     json_t *v = get(f, key);
-    if (v && !json_is_array(v)) fields_wrong(f, key, v, "array");
+    if (v && !json_is_array(v)) wrong(f, key, v, "array");
     return json_is_array(v) ? v : NULL;
 }
 
 json_t *fields_obj(struct fields *f, const char *key) {
     json_t *v = get(f, key);
-    if (v && !json_is_object(v)) fields_wrong(f, key, v, "object");
+    if (v && !json_is_object(v)) wrong(f, key, v, "object");
     return json_is_object(v) ? v : NULL;
 }

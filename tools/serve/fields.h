@@ -29,4 +29,3 @@ json_t *fields_obj(struct fields *f, const char *key);
 
 /* A whole number in any of its forms. */
 bool fields_whole(const json_t *v, int64_t *out);
-int fields_wrong(struct fields *f, const char *key, const json_t *v, const char *want);

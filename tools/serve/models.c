@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "runtime/clock.h"
+#include "runtime/size_text.h"
 #include "tools/serve/catalog.h"
 #include "tools/serve/duration.h"
 #include "tools/serve/json_out.h"
@@ -341,7 +342,7 @@ static int load(struct models *ms, struct model *m, bool (*gone)(void *ctx), voi
 
 static void say_loaded(struct models *ms, const struct model *m, uint64_t ns) {
     const char *note = hy_info(m->engine)->sidecar_note;
-    say(ms, "%s is loaded: %.2f GB in %.1f s", m->shown, (double)planned_bytes(m) / 1e9, (double)ns / 1e9);
+    say(ms, "%s is loaded: %s in %.1f s", m->shown, size_text(planned_bytes(m)).s, (double)ns / 1e9);
     if (note) say(ms, "%s", note);
 }
 
