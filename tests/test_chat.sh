@@ -165,6 +165,7 @@ soon() { # COMMAND...: until it succeeds, 60 s at most
 }
 wait_for() { soon grep -a -q -e "$2" "$1"; }                 # FILE PATTERN
 has_more() { [ "$(wc -c <"$1")" -ge "$2" ]; }                # FILE BYTES
+at_prompt() { [ "$(tail -c 2 "$1")" = '> ' ]; }             # FILE
 long=$dir/long.gguf
 make_model --seed 5 --n-layer 24 --n-ctx 100000 --chat-template "$plain" -o "$long"
 mkfifo "$dir/questions"
@@ -212,7 +213,7 @@ END
     wait_for "$screen" '^> hi'
     soon has_more "$screen" $(($(wc -c <"$screen") + 60))
     printf '\003' >&9
-    soon has_more "$screen" $(($(wc -c <"$screen") + 3)) # the prompt
+    soon at_prompt "$screen"
     printf '/stats\n' >&9
     wait_for "$screen" '2 turns'
     holds "Ctrl-C stops the answer on a terminal" grep -a -q '2 turns' "$screen"
