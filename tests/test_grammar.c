@@ -323,6 +323,7 @@ static void refusals(void **state) {
         {"{\"type\":\"integer\",\"minimum\":3,\"maximum\":2}", ERR_ARG, "no value"},
         {"{\"type\":\"integer\",\"exclusiveMinimum\":2,\"exclusiveMaximum\":3}", ERR_ARG, "no value"},
         {"{\"type\":\"string\",\"minLength\":3,\"pattern\":\"^a$\"}", ERR_ARG, "no value"},
+        {"{\"type\":\"string\",\"pattern\":\"^[]-type\\\\d{2,3}$\"}", ERR_ARG, "no value"},
         {"{\"type\":\"array\",\"items\":false,\"minItems\":1}", ERR_ARG, "no value"},
         {"{\"type\":\"object\",\"required\":[\"a\"],\"additionalProperties\":false}", ERR_ARG, "no value"},
         {"{\"type\":\"array\",\"items\":{\"$ref\":\"#\"},\"minItems\":1}", ERR_ARG, "no value"},

@@ -63,7 +63,7 @@ static int by_lo(const void *a, const void *b) {
 static void tidy(struct parser *ps, uint32_t at, bool negate) {
     struct pattern *p = ps->p;
     if (ps->rc) return;
-    qsort(p->range + at, p->n_range - at, sizeof *p->range, by_lo);
+    if (p->n_range > at) qsort(p->range + at, p->n_range - at, sizeof *p->range, by_lo);
     uint32_t n = at;
     for (uint32_t i = at; i < p->n_range; i++) {
         struct pattern_range r = p->range[i];

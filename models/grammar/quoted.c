@@ -171,7 +171,7 @@ static uint32_t product_state(struct product *x, uint32_t count, uint32_t s) {
 
 static uint32_t rule_of(struct product *x, uint32_t class) {
     const struct pattern_class *c = &x->p->class[class];
-    if (x->rule[class] == NFA_NONE) x->rule[class] = class_rule(x->t->n, x->p->range + c->at, c->n);
+    if (x->rule[class] == NFA_NONE) x->rule[class] = class_rule(x->t->n, c->n ? x->p->range + c->at : NULL, c->n);
     return x->rule[class];
 }
 
