@@ -29,7 +29,7 @@ ifeq ($(config),fuzz) # the clang that soft Metal needs anyway
 CC := $(if $(filter Linux,$(UNAME_S)),clang-19,clang)
 endif
 CFLAGS += -std=gnu17 $(WARN) $(CFLAGS_$(config)) -I. -ffp-contract=off -fno-math-errno -fno-strict-aliasing
-LDFLAGS += $(filter -fsanitize=% --coverage,$(subst -fsanitize=fuzzer-no-link,-fsanitize=,$(CFLAGS_$(config)))) -pthread
+LDFLAGS += $(filter -fsanitize=% --coverage,$(CFLAGS_$(config))) -pthread
 LDLIBS += -lxxhash -ledit -lmicrohttpd -ljansson -lpcre2-8 -lutf8proc -lm
 ifeq ($(UNAME_S),Linux)
 CFLAGS += -D_GNU_SOURCE
@@ -93,13 +93,13 @@ $(B)/%.$(1).o: %.c Makefile
 	$$(call SAY,CC) $$(CC) $$(CFLAGS) $$(ISA_$(1)) -DISA=$(1) -DISA_$(1)=1 -MMD -MP -c $$< -o $$@
 endef
 $(foreach i,$(ISAS),$(eval $(call ISA_RULE,$(i))))
-.SECONDARY: $(TESTS:%=%.o)
+.SECONDARY: $(TESTS:%=%.o) $(FUZZERS:$(B)/fuzz/%=$(B)/tests/fuzz/%.o)
 $(B)/tests/%: $(B)/tests/%.o $(LIB)
 	$(call SAY,LINK) $(CC) $(LDFLAGS) $(filter %.o,$^) $(LIB) -lcmocka $(LDLIBS) -o $@
 $(B)/tests/test_softexec: $(K)/tests/soft/sources.o $(K)/tests/soft/files.o $(call msl_obj,$(MSL_TEST)) # before libhy's own
-$(B)/fuzz/%: tests/fuzz/%.c $(LIB)
+$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(call SAY,LINK) $(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined $(filter %.c %.o,$^) $(LIB) $(LDLIBS) -o $@
+	$(call SAY,LINK) $(CC) $(LDFLAGS) -fsanitize=fuzzer $(filter %.o,$^) $(LIB) $(LDLIBS) -o $@
 
 $(B)/tests/test_request $(B)/fuzz/fuzz_request: $(SERVE_OBJ)
 

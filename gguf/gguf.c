@@ -183,8 +183,8 @@ static void read_alignment(struct reader *r, struct gguf *g) {
     g->alignment = 32;
     if (r->code || !gguf_find(g, "general.alignment")) return;
     uint32_t n = 0;
-    if (!gguf_get_u32(g, "general.alignment", &n) || n == 0 || (n & (n - 1)) != 0)
-        fail(r, ERR_FORMAT, "has a general.alignment that is not a power of two");
+    if (!gguf_get_u32(g, "general.alignment", &n) || n < 8 || (n & (n - 1)) != 0)
+        fail(r, ERR_FORMAT, "has a general.alignment that is not a power of two from 8 on");
     else
         g->alignment = n;
 }

@@ -69,7 +69,7 @@ struct gguf_index { /* open hash of names to positions; private */
 
 struct gguf {
     uint32_t version;
-    uint32_t alignment;
+    uint32_t alignment; /* of tensor data: a power of two, 8 or more as the format demands */
     uint64_t data_offset; /* absolute offset where tensor data begins (of file 0 after a merge) */
     uint64_t n_kv;
     struct gguf_kv *kv;

@@ -61,13 +61,15 @@ static void quantize(const struct problem *p) {
     call(cpu_ops(p->isa)->act_quant, &a, sizeof a, a.n_row, 3, bind);
 }
 
+static size_t off_grid(enum dtype t) { return t == DT_F32 ? 4 : 2; }
+
 static struct problem make(enum cpu_isa isa, enum dtype t, uint32_t n_tok, uint32_t n_in, uint32_t n_out, int oracle) {
     uint64_t seed = 1234 + (uint64_t)t + n_in * 7 + n_out;
     struct problem p = {.a = {n_tok, n_in, n_out, (uint32_t)t}, .isa = isa, .fmt = matmul_act_fmt(t, isa)};
     p.x_bytes = act_bytes(p.fmt, n_in);
-    /* Exactly as large as promised, so that sanitizers see reads beyond; at an odd multiple of 2. */
+    /* Exactly as large as promised, so that sanitizers see reads beyond; at an odd multiple of what the type needs. */
     uint64_t w_bytes = n_out * dtype_bytes(t, n_in);
-    p.w = (unsigned char *)must(malloc(w_bytes + 2)) + 2;
+    p.w = (unsigned char *)must(malloc(w_bytes + off_grid(t))) + off_grid(t);
     p.xq = must(aligned_alloc(64, (p.x_bytes * n_tok + 63) / 64 * 64));
     p.x = must(malloc(4ull * n_tok * n_in)), p.y = must(malloc(4ull * n_tok * n_out)), p.bias = must(malloc(4ull * n_out));
     p.want = must(malloc(8ull * n_tok * n_out)), p.limit = must(malloc(8ull * n_tok * n_out));
@@ -81,7 +83,7 @@ static struct problem make(enum cpu_isa isa, enum dtype t, uint32_t n_tok, uint3
 }
 
 static void drop(struct problem *p) {
-    free(p->w - 2), free(p->xq), free(p->x), free(p->y), free(p->bias), free(p->want), free(p->limit);
+    free(p->w - off_grid((enum dtype)p->a.w_type)), free(p->xq), free(p->x), free(p->y), free(p->bias), free(p->want), free(p->limit);
 }
 
 /* Tokens first..first+n-1 into y. */
