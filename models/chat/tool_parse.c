@@ -165,9 +165,13 @@ static void begin_call(struct tool_parse *p, size_t blank) {
     p->scan.open = false;
 }
 
-static bool may_be_bare(const struct tool_parse *p) {
+/* The text begins JSON, and not what is or may become a marker. */
+static bool bare_begins(const struct tool_parse *p, const char *t, size_t n) {
     enum tool_form f = p->opt.form;
-    return p->bare && (f == TOOL_HERMES || f == TOOL_LLAMA || f == TOOL_MISTRAL);
+    if (!p->bare || !n || (*t != '{' && *t != '[')) return false;
+    for (const char *const *b = tool_form_begins(f); *b; b++)
+        if (!memcmp(t, *b, n < strlen(*b) ? n : strlen(*b))) return false;
+    return f == TOOL_HERMES || f == TOOL_LLAMA || f == TOOL_MISTRAL;
 }
 
 static bool in_answer(struct tool_parse *p, const char *t, size_t n, bool final) {
@@ -178,8 +182,7 @@ static bool in_answer(struct tool_parse *p, const char *t, size_t n, bool final)
         drop(p, blank ? blank : 1);
         return true;
     }
-    if (may_be_bare(p) && blank < n && (t[blank] == '{' || t[blank] == '[') &&
-        strncmp(t + blank, "[TOOL", n - blank < 5 ? n - blank : 5)) {
+    if (bare_begins(p, t + blank, n - blank)) {
         begin_call(p, blank);
         return true;
     }
