@@ -159,6 +159,23 @@ static void all_answers(void **state) {
     json_decref(tools);
 }
 
+/* Behind a marker that should begin a header, but begins an endless text. */
+static void headers_without_end(void **state) {
+    static char text[2000], want[2000];
+    static const char *const cases[][2] = {
+        {"Hi<|end|><|start|>", "Hi"}, {"Hi<|end|>\n<|channel|>", "Hi"}, {"<|start|>assistant<|channel|>", "assistant"}};
+    json_t *tools = json_loads(TOOLS, 0, NULL);
+    for (size_t i = 0; i < LEN(cases); i++) {
+        char x[1100];
+        memset(x, 'x', sizeof x);
+        snprintf(text, sizeof text, "%s%.*s<|end|>", cases[i][0], (int)sizeof x, x);
+        snprintf(want, sizeof want, "%s%.*s", cases[i][1], (int)sizeof x, x);
+        struct answer a = {TOOL_HARMONY, 0, text, want};
+        for (uint32_t k = 0; k < 9; k++) expect(&a, tools, k);
+    }
+    json_decref(tools);
+}
+
 /* What a stream has shown when so much of the text has come. */
 static void streams_early(void **state) {
     static const struct {
@@ -294,6 +311,7 @@ static void long_calls_take_linear_time(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_answers),
+        cmocka_unit_test(headers_without_end),
         cmocka_unit_test(streams_early),
         cmocka_unit_test(where_a_grammar_begins),
         cmocka_unit_test(markers),

@@ -297,7 +297,7 @@ static void brace_field(struct eval *ev, struct eval_out *o, struct value fmt, u
     if (memchr(spec.s, '{', spec.len)) {
         struct args rest = *args;
         uint32_t used = *next < args->n_pos ? *next : args->n_pos;
-        rest.pos += used;
+        if (used) rest.pos += used;
         rest.n_pos -= used;
         eval_enter(ev);
         spec = format_braces(ev, spec, &rest);

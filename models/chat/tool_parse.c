@@ -248,7 +248,9 @@ static bool in_header(struct tool_parse *p, const char *t, size_t n, bool final)
     } else if (header && n < MAX_HEADER) {
         if (final) drop(p, n);
         return false;
-    } else { /* the model does without headers */
+    } else { /* the model does without headers; a marker that begins none says nothing, and must not be met again */
+        for (size_t i = 0; i < 2; i++)
+            if (starts(t + blank, left, first[i])) drop(p, blank + strlen(first[i]));
         free(p->recipient);
         p->recipient = NULL;
         p->message = TOOL_CONTENT;
