@@ -156,6 +156,12 @@ await test('2.8 think', async () => {
   const t = await serve([off])
   for (const [think, want] of [[false, 'answers'], [true, 'thinks'], [undefined, 'thinks']]) equal((await post(t, '/api/chat', { model: 'off', messages: say('x'), think, stream: false })).json.message.content, want, `the template is asked with ${think}`)
   await t.stop()
+  const channels = scripted(join(dir, 'channels.gguf'), { default: '<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Yes.' },
+    { template: '{% if false %}<|channel|><|message|>{% endif %}{% for m in messages %}{{ m.content }}{% endfor %}>' })
+  const u = await serve([channels])
+  const { thinking, content } = (await post(u, '/api/chat', { model: 'channels', messages: say('x'), stream: false })).json.message
+  equal([thinking, content], ['Hm.', 'Yes.'], 'channels, of a model without tools, too')
+  await u.stop()
   for (const think of ['deep', '', 1, {}]) {
     const r = await ask({ think })
     equal(r.status, 400, `think ${JSON.stringify(think)}`)

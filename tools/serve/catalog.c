@@ -214,8 +214,8 @@ static void find_abilities(struct model *m, const struct gguf *g) {
     m->pool = pooling == 3 ? BATCH_EMBED_LAST : BATCH_EMBED_MEAN;
     m->thinks = ci->caps & CHAT_THINKING;
     m->calls_tools = ci->caps & CHAT_TOOLS;
-    m->think = think_detect(ci->source, strlen(ci->source));
-    m->form = m->calls_tools ? tool_form_detect(ci->source, strlen(ci->source)) : TOOL_NONE;
+    m->think = (struct think_tags){ci->think_open, ci->think_close};
+    m->form = tool_form_detect(ci->source, strlen(ci->source));
     find_fim(g, m);
 }
 
