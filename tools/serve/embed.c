@@ -17,6 +17,7 @@ struct embed {
     const char *name;      /* as requested */
     json_t *inputs;        /* array of strings; owned */
     bool truncate, unit;   /* unit: vectors are brought to length 1 */
+    bool base64;           /* of OpenAI's: how vectors are written */
     int64_t dimensions;    /* 0: all */
     int64_t keep_alive_ns;
     uint64_t t0_ns, load_ns, n_tok;
@@ -159,27 +160,44 @@ static int read_inputs(struct embed *em, const json_t *v, const char *wrong, str
     return ERR_OK;
 }
 
-/* What all three have; false: an answer was sent. */
-static bool begin(struct embed *em, json_t *body, struct err *e) {
-    struct fields f = {body, e};
-    em->t0_ns = clock_ns();
-    em->truncate = fields_bool(&f, "truncate", true);
-    em->dimensions = fields_int(&f, "dimensions", 0);
-    fields_obj(&f, "options");
-    request_model(&f, false, &em->name);
-    if (!e->code && em->dimensions < 0) err_set(e, ERR_ARG, "dimensions must not be negative");
-    if (request_keep_alive(&f, &em->keep_alive_ns)) {
-        api_fail(em->x, e);
-        return false;
-    }
-    em->m = api_model(em->x, em->api, em->name, API_UNKNOWN_PULL);
-    return em->m != NULL;
+/* What all three have. */
+static int read_common(struct embed *em, struct fields *f) {
+    em->truncate = fields_bool(f, "truncate", true);
+    em->dimensions = fields_int(f, "dimensions", 0);
+    fields_obj(f, "options");
+    request_model(f, false, &em->name);
+    if (!f->err->code && em->dimensions < 0) err_set(f->err, ERR_ARG, "dimensions must not be negative");
+    return request_keep_alive(f, &em->keep_alive_ns);
 }
 
-static void end(struct embed *em, json_t *body) {
-    json_decref(em->inputs);
-    free(em->vectors);
+/* What each endpoint reads of its own, and how it answers. */
+struct embed_form {
+    int (*read)(struct embed *em, struct fields *f);
+    json_t *(*reply)(const struct embed *em);
+    bool unit;
+};
+
+static void serve(struct http_exchange *x, struct api *api, const struct embed_form *form) {
+    json_t *body = api_body(x);
+    if (!body) return;
+    struct err e = {0};
+    struct fields f = {body, &e};
+    struct embed em = {.x = x, .api = api, .unit = form->unit, .t0_ns = clock_ns()};
+    int rc = read_common(&em, &f);
+    if (!rc) em.m = api_model(x, api, em.name, API_UNKNOWN_PULL); /* NULL: it has answered */
+    if (em.m) rc = form->read(&em, &f);
+    if (em.m && !rc && json_array_size(em.inputs)) rc = compute(&em, &e);
+    if (rc) api_fail(x, &e);
+    else if (em.m) api_reply_json(x, form->reply(&em));
+    json_decref(em.inputs);
+    free(em.vectors);
     json_decref(body);
+}
+
+/* Ollama's. */
+
+static int read_native(struct embed *em, struct fields *f) {
+    return read_inputs(em, fields_get(f, "input"), "invalid input type", f->err);
 }
 
 static json_t *native_reply(const struct embed *em) {
@@ -191,35 +209,34 @@ static json_t *native_reply(const struct embed *em) {
 }
 
 void api_embed(struct http_exchange *x, void *ctx) {
-    json_t *body = api_body(x);
-    if (!body) return;
-    struct err e = {0};
-    struct embed em = {.x = x, .api = ctx, .unit = true};
-    struct fields f = {body, &e};
-    if (begin(&em, body, &e)) {
-        int rc = read_inputs(&em, fields_get(&f, "input"), "invalid input type", &e);
-        if (!rc && json_array_size(em.inputs)) rc = compute(&em, &e);
-        if (rc) api_fail(x, &e);
-        else api_reply_json(x, native_reply(&em));
-    }
-    end(&em, body);
+    static const struct embed_form form = {read_native, native_reply, true};
+    serve(x, ctx, &form);
+}
+
+static int read_prompt(struct embed *em, struct fields *f) {
+    const json_t *prompt = fields_text(f, "prompt");
+    return f->err->code ? f->err->code : read_inputs(em, prompt, "invalid input type", f->err);
+}
+
+static json_t *prompt_reply(const struct embed *em) {
+    return json_pack("{s:o}", "embedding", json_array_size(em->inputs) ? vector_of(em, 0) : json_array());
 }
 
 void api_embeddings(struct http_exchange *x, void *ctx) {
-    json_t *body = api_body(x);
-    if (!body) return;
-    struct err e = {0};
-    struct embed em = {.x = x, .api = ctx};
-    struct fields f = {body, &e};
-    if (begin(&em, body, &e)) {
-        const json_t *prompt = fields_text(&f, "prompt");
-        int rc = e.code;
-        if (!rc) rc = read_inputs(&em, prompt, "invalid input type", &e);
-        if (!rc && json_array_size(em.inputs)) rc = compute(&em, &e);
-        if (rc) api_fail(x, &e);
-        else api_reply_json(x, json_pack("{s:o}", "embedding", json_array_size(em.inputs) ? vector_of(&em, 0) : json_array()));
-    }
-    end(&em, body);
+    static const struct embed_form form = {read_prompt, prompt_reply, false};
+    serve(x, ctx, &form);
+}
+
+/* OpenAI's. */
+
+static int read_openai(struct embed *em, struct fields *f) {
+    const char *format = fields_str(f, "encoding_format");
+    em->base64 = format && strcmp(format, "base64") == 0;
+    if (f->err->code) return f->err->code;
+    if (format && !em->base64 && strcmp(format, "float") != 0)
+        return err_set(f->err, ERR_ARG, "invalid encoding_format: use float or base64");
+    int rc = read_inputs(em, fields_get(f, "input"), "invalid input", f->err);
+    return rc || json_array_size(em->inputs) ? rc : err_set(f->err, ERR_ARG, "invalid input");
 }
 
 static json_t *base64_of(const struct embed *em, size_t i) {
@@ -237,32 +254,16 @@ static json_t *base64_of(const struct embed *em, size_t i) {
     return s;
 }
 
-static json_t *openai_reply(const struct embed *em, bool base64) {
+static json_t *openai_reply(const struct embed *em) {
     json_t *list = json_array();
     for (size_t i = 0; i < json_array_size(em->inputs); i++)
         json_array_append_new(list, json_pack("{s:s,s:o,s:I}", "object", "embedding", "embedding",
-                                              base64 ? base64_of(em, i) : vector_of(em, i), "index", (json_int_t)i));
+                                              em->base64 ? base64_of(em, i) : vector_of(em, i), "index", (json_int_t)i));
     return json_pack("{s:s,s:o,s:s,s:{s:I,s:I}}", "object", "list", "data", list, "model", em->name, "usage", "prompt_tokens",
                      (json_int_t)em->n_tok, "total_tokens", (json_int_t)em->n_tok);
 }
 
 void api_openai_embeddings(struct http_exchange *x, void *ctx) {
-    json_t *body = api_body(x);
-    if (!body) return;
-    struct err e = {0};
-    struct embed em = {.x = x, .api = ctx, .unit = true};
-    struct fields f = {body, &e};
-    if (begin(&em, body, &e)) {
-        const char *format = fields_str(&f, "encoding_format");
-        bool base64 = format && strcmp(format, "base64") == 0;
-        int rc = e.code;
-        if (!rc && format && !base64 && strcmp(format, "float") != 0)
-            rc = err_set(&e, ERR_ARG, "invalid encoding_format: use float or base64");
-        if (!rc) rc = read_inputs(&em, fields_get(&f, "input"), "invalid input", &e);
-        if (!rc && json_array_size(em.inputs) == 0) rc = err_set(&e, ERR_ARG, "invalid input");
-        if (!rc) rc = compute(&em, &e);
-        if (rc) api_fail(x, &e);
-        else api_reply_json(x, openai_reply(&em, base64));
-    }
-    end(&em, body);
+    static const struct embed_form form = {read_openai, openai_reply, true};
+    serve(x, ctx, &form);
 }

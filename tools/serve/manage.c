@@ -47,20 +47,21 @@ void api_pull(struct http_exchange *x, void *ctx) {
     json_decref(body);
 }
 
-/* 501, once the body is in order. */
-static void refuse(struct http_exchange *x, const char *what) {
+/* 501, once the body is in order and, with a, the model known. */
+static void refuse(struct http_exchange *x, const char *what, struct api *a) {
     json_t *body = api_body(x);
     if (!body) return;
     struct err e = {0};
     struct fields f = {body, &e};
     const char *name;
     if (request_model(&f, true, &name)) api_fail(x, &e);
-    else not_supported(x, what);
+    else if (!a || api_model(x, a, name, API_UNKNOWN)) not_supported(x, what);
     json_decref(body);
 }
 
-void api_push(struct http_exchange *x, void *ctx) { refuse(x, "push"); }
-void api_create(struct http_exchange *x, void *ctx) { refuse(x, "create"); }
+void api_push(struct http_exchange *x, void *ctx) { refuse(x, "push", NULL); }
+void api_create(struct http_exchange *x, void *ctx) { refuse(x, "create", NULL); }
+void api_delete(struct http_exchange *x, void *ctx) { refuse(x, "delete", ctx); }
 
 void api_copy(struct http_exchange *x, void *ctx) {
     json_t *body = api_body(x);
@@ -72,17 +73,6 @@ void api_copy(struct http_exchange *x, void *ctx) {
         err_set(&e, ERR_ARG, "source and destination are required");
     if (e.code) api_fail(x, &e);
     else if (api_model(x, ctx, source, "model \"%s\" not found")) not_supported(x, "copy");
-    json_decref(body);
-}
-
-void api_delete(struct http_exchange *x, void *ctx) {
-    json_t *body = api_body(x);
-    if (!body) return;
-    struct err e = {0};
-    struct fields f = {body, &e};
-    const char *name;
-    if (request_model(&f, true, &name)) api_fail(x, &e);
-    else if (api_model(x, ctx, name, API_UNKNOWN)) not_supported(x, "delete");
     json_decref(body);
 }
 
