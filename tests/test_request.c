@@ -149,16 +149,15 @@ static void base64(void **state) {
         if (base64_decode(bad[i], strlen(bad[i]), &out, &n)) fail_msg("'%s' was taken for base64", bad[i]);
 }
 
-/* Texts over two letters, cut at random: always what lies before the first stop string. */
+/* Texts over two characters, one of them NUL, cut at random: always what lies before the first stop string. */
 static void stop_strings(void **state) {
-    static const char *const strings[] = {"abab", "bb", "aaaab"};
+    static const struct stop_text strings[] = {{"a\0a\0", 4}, {"\0\0", 2}, {"aaaa\0", 5}};
     for (int round = 0; round < 2000; round++) {
         char text[32];
         size_t len = support_random(31), want = len;
-        for (size_t i = 0; i < len; i++) text[i] = (char)('a' + support_random(2));
-        text[len] = 0;
+        for (size_t i = 0; i < len; i++) text[i] = support_random(2) ? 'a' : 0;
         for (size_t i = 0; i < LEN(strings); i++) {
-            const char *hit = strstr(text, strings[i]);
+            const char *hit = memmem(text, len, strings[i].p, strings[i].len);
             if (hit && (size_t)(hit - text) < want) want = (size_t)(hit - text);
         }
         struct stop s;

@@ -8,6 +8,7 @@ const scripts = {
   think: '<think>\nHm, two and two.\n</think>\n\nIt is 4.',
   kept: 'System first, and the last.',
   utf8: 'Größe: 10 µm',
+  nul: 'One\0two',
 }
 const tiny = model('tiny')
 const plain = scripted(join(dir, 'plain.gguf'), scripts)
@@ -117,7 +118,8 @@ await test('2.6 stop strings: over token borders, held back, not output', async 
     equal([r.lines.map(l => l.message.content).join(''), r.lines.at(-1).done_reason], [want, 'stop'], stop)
     equal((await chat('x', { options: { stop: [stop] } })).json.message.content, want, stop)
   }
-  for (const stop of ['worlds', 'world!!', 'xHello']) equal((await chat('x', { options: { stop: [stop] } })).json.message.content, scripts.default, `${stop} does not come`)
+  for (const stop of ['worlds', 'world!!', 'xHello', 'there\0', '\0']) equal((await chat('x', { options: { stop: [stop] } })).json.message.content, scripts.default, `${stop} does not come`)
+  equal((await chat('nul', { options: { stop: ['\0x', '\0t'] } })).json.message.content, 'One', 'a NUL is a character')
   check(!/<\|/.test((await chat('x')).text), 'no marker')
   const t = await serve([1, 4].map(type => scripted(join(dir, `end${type}.gguf`), scripts, { ends: ['END', type] })))
   for (const name of ['end1', 'end4']) equal((await post(t, '/api/chat', { model: name, messages: say('x'), stream: false })).json.message.content, scripts.default, 'an end token that is not marked as a control token')

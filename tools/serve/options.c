@@ -70,9 +70,9 @@ int options_stop(struct options *o, const json_t *v, struct err *e) {
     for (size_t i = 0; i < (one ? 1 : json_array_size(v)); i++) {
         const json_t *s = one ? v : json_array_get(v, i);
         if (!json_is_string(s)) return err_set(e, ERR_ARG, "option \"stop\" must be of type array of strings");
-        if (!*json_string_value(s)) continue;
+        if (!json_string_length(s)) continue;
         if (n == OPTIONS_MAX_STOP) return err_set(e, ERR_ARG, "option \"stop\" has more than %d strings", OPTIONS_MAX_STOP);
-        o->stop[n++] = json_string_value(s);
+        o->stop[n++] = (struct stop_text){json_string_value(s), json_string_length(s)};
     }
     o->n_stop = n;
     return ERR_OK;

@@ -2,6 +2,7 @@
 #pragma once
 #include "models/sampler.h"
 #include "tools/serve/fields.h"
+#include "tools/serve/stop.h"
 
 #define OPTIONS_MAX_STOP 64
 
@@ -11,7 +12,7 @@ struct options {
     int64_t num_keep, seed;
     double temperature, top_p, min_p, typical_p, repeat_penalty, presence_penalty, frequency_penalty;
     int64_t top_k, repeat_last_n;
-    const char *stop[OPTIONS_MAX_STOP]; /* borrowed from the JSON; none is empty */
+    struct stop_text stop[OPTIONS_MAX_STOP]; /* borrowed from the JSON; none is empty */
     uint32_t n_stop;
 };
 

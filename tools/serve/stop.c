@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-void stop_init(struct stop *s, const char *const *strings, uint32_t n) { *s = (struct stop){.strings = strings, .n = n}; }
+void stop_init(struct stop *s, const struct stop_text *strings, uint32_t n) { *s = (struct stop){.strings = strings, .n = n}; }
 
 void stop_deinit(struct stop *s) { strbuf_deinit(&s->held); }
 
@@ -10,7 +10,7 @@ void stop_deinit(struct stop *s) { strbuf_deinit(&s->held); }
 static size_t find_first(const struct stop *s, const char *p, size_t n) {
     size_t best = n;
     for (uint32_t i = 0; i < s->n; i++) {
-        const char *hit = memmem(p, n, s->strings[i], strlen(s->strings[i]));
+        const char *hit = memmem(p, n, s->strings[i].p, s->strings[i].len);
         if (hit && (size_t)(hit - p) < best) best = (size_t)(hit - p);
     }
     return best;
@@ -20,8 +20,8 @@ static size_t find_first(const struct stop *s, const char *p, size_t n) {
 static size_t undecided(const struct stop *s, const char *p, size_t n) {
     size_t best = 0;
     for (uint32_t i = 0; i < s->n; i++) {
-        size_t len = strlen(s->strings[i]), k = len - 1 < n ? len - 1 : n;
-        while (k > best && memcmp(p + n - k, s->strings[i], k) != 0) k--;
+        size_t len = s->strings[i].len, k = len - 1 < n ? len - 1 : n;
+        while (k > best && memcmp(p + n - k, s->strings[i].p, k) != 0) k--;
         if (k > best) best = k;
     }
     return best;

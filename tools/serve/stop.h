@@ -6,15 +6,20 @@
 
 #include "tools/serve/strbuf.h"
 
+struct stop_text {
+    const char *p; /* borrowed */
+    size_t len;
+};
+
 struct stop {
-    const char *const *strings; /* borrowed */
+    const struct stop_text *strings; /* borrowed */
     uint32_t n;
     struct strbuf held;
     bool matched;
 };
 
 /* strings must outlive s; none is empty. */
-void stop_init(struct stop *s, const char *const *strings, uint32_t n);
+void stop_init(struct stop *s, const struct stop_text *strings, uint32_t n);
 void stop_deinit(struct stop *s);
 /* Appends to out what is decided. True: a stop string was met; it and what follows are dropped. */
 bool stop_feed(struct stop *s, const char *p, size_t n, struct strbuf *out);
