@@ -61,6 +61,8 @@ bool tool_parse_marker(const struct tool_parse *p, const char *text, size_t len)
             listed(tool_form_inner(form), text, len));
 }
 
+size_t tool_parse_held(const struct tool_parse *p) { return p->n - p->at; }
+
 bool tool_parse_in_answer(const struct tool_parse *p) {
     if (p->opt.form == TOOL_HARMONY) return p->state == TOOL_IN_MESSAGE && p->message == TOOL_CONTENT && !p->recipient;
     return p->state != TOOL_IN_THOUGHT;

@@ -66,6 +66,8 @@ int tool_parse_feed(struct tool_parse *p, const char *text, size_t len, struct e
 /* The answer is over; what is held back comes out. cut: it ended because of a limit, not by the model, so that
  * an unfinished call is none. */
 int tool_parse_end(struct tool_parse *p, bool cut, struct err *e);
+/* How many bytes of what was fed are not decided. */
+size_t tool_parse_held(const struct tool_parse *p);
 /* What comes next is the answer itself, not reasoning: a grammar (format) begins here. Where the model may begin to
  * think by itself this is true from the start, and false again once it has opened the tag. */
 bool tool_parse_in_answer(const struct tool_parse *p);

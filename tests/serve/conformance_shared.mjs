@@ -9,6 +9,7 @@ const scripts = {
   kept: 'System first, and the last.',
   utf8: 'Größe: 10 µm',
   nul: 'One\0two',
+  split: 'Odd: fünf äöü',
 }
 const tiny = model('tiny')
 const plain = scripted(join(dir, 'plain.gguf'), scripts)
@@ -263,6 +264,27 @@ await test('2.12 done_reason', async () => {
   equal((await generate()).json.done_reason, 'length')
   equal((await post(s, '/api/chat', { model: 'plain', messages: [] })).json.done_reason, 'load')
   equal((await post(s, '/api/chat', { model: 'plain', messages: [], keep_alive: 0 })).json.done_reason, 'unload')
+})
+
+// With tools, texts that may begin a call are held back, too.
+await test('2.13 logprobs are of the text that is given out, and come with it', async () => {
+  const size = text => Buffer.byteLength(text), entries = lines => lines.flatMap(l => l.logprobs ?? [])
+  for (const tools of [[], [{ type: 'function', function: { name: 'f', parameters: {} } }]]) for (const [model, word] of [['plain', 'x'], ['plain', 'split'], ['thinker', 'think']]) {
+    const ask = { model, messages: say(word), logprobs: true, tools }, { logprobs: all, message: { content } } = (await post(s, '/api/chat', { ...ask, stream: false })).json
+    const written = scripts[word] ?? scripts.default, start = size(written) - size(content)
+    equal(Buffer.from(all.flatMap(e => e.bytes)).toString(), written)
+    const upTo = text => { // the entries of tokens that begin before its end
+      let at = 0
+      return all.filter(e => (at += e.bytes.length) - e.bytes.length < start + size(text))
+    }
+    for (let i = 0; i < content.length; i++) {
+      const stop = content.slice(i, i + 3), options = { stop: [stop] }, want = upTo(content.slice(0, content.indexOf(stop))), what = `${model} ${tools.length} '${stop}'`
+      equal((await post(s, '/api/chat', { ...ask, stream: false, options })).json.logprobs ?? [], want, what)
+      const { lines } = await stream(s, '/api/chat', { ...ask, options })
+      equal(entries(lines), want, `streamed ${what}`)
+      if (model === 'plain') for (let n = 1; n < lines.length; n++) equal(entries(lines.slice(0, n)).length, upTo(lines.slice(0, n).map(l => l.message.content).join('')).length, `${n} of ${what}`)
+    }
+  }
 })
 
 await test('2.13 logprobs', async () => {

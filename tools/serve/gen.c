@@ -9,6 +9,12 @@
 #include "tools/serve/json_out.h"
 #include "tools/serve/stop.h"
 
+/* An entry of logprobs that waits for its text to come out. */
+struct late {
+    json_t *entry;
+    uint64_t at; /* in all text: where the token's begins */
+};
+
 struct gen {
     struct model *model;
     struct tool_parse *parse; /* NULL: all is content */
@@ -20,6 +26,9 @@ struct gen {
     bool logprobs, collect;
     struct tokens tokens;
     uint32_t n_eval;
+    uint64_t n_fed;      /* bytes of text so far, with what is held back */
+    struct late *late;   /* (n_late) */
+    size_t n_late, cap_late;
     struct err err;      /* of the work here; ends the generation */
     uint64_t id;
 
@@ -40,7 +49,7 @@ void gen_piece_deinit(struct gen_piece *p) {
 /* Text. These run with the lock held. */
 
 static void add_content(struct gen *g, const char *p, size_t n) {
-    if (!g->stop.matched) stop_feed(&g->stop, p, n, &g->piece.content);
+    stop_feed(&g->stop, p, n, &g->piece.content);
 }
 
 static void add_call(struct gen *g, const struct tool_event *ev) {
@@ -59,6 +68,7 @@ static void on_event(void *ctx, const struct tool_event *ev) {
 
 static void feed(struct gen *g, struct token_bytes b) {
     if (b.len == 0 || g->err.code) return;
+    g->n_fed += b.len;
     if (g->parse) tool_parse_feed(g->parse, b.p, b.len, &g->err);
     else add_content(g, b.p, b.len);
 }
@@ -76,7 +86,7 @@ static void feed_token(struct gen *g, int32_t id) {
     feed(g, text);
 }
 
-/* Logprobs. */
+/* Logprobs. An entry comes with the first of its token's text, so that what a stop string cuts has none. */
 
 static json_t *entry_of(const struct gen *g, int32_t id, float logprob) {
     const struct tokenizer *t = g->model->tokenizer;
@@ -88,15 +98,40 @@ static json_t *entry_of(const struct gen *g, int32_t id, float logprob) {
                      "bytes", bytes);
 }
 
-static void add_logprobs(struct gen *g, const struct batch_token *t) {
+static json_t *entry_with_top(const struct gen *g, const struct batch_token *t) {
     json_t *entry = entry_of(g, t->id, t->logprob);
     if (t->n_top) {
         json_t *top = json_array();
         for (uint32_t i = 0; i < t->n_top; i++) json_array_append_new(top, entry_of(g, t->top[i].id, t->top[i].logprob));
         json_object_set_new(entry, "top_logprobs", top);
     }
-    if (!g->piece.logprobs) g->piece.logprobs = json_array();
-    json_array_append_new(g->piece.logprobs, entry);
+    return entry;
+}
+
+/* at: n_fed before the token. */
+static void add_logprobs(struct gen *g, const struct batch_token *t, uint64_t at) {
+    if (g->n_late == g->cap_late) {
+        size_t cap = g->cap_late * 2 + 16;
+        struct late *late = realloc(g->late, cap * sizeof *late);
+        if (!late) {
+            err_set(&g->err, ERR_NOMEM, "no memory for logprobs");
+            return;
+        }
+        g->late = late;
+        g->cap_late = cap;
+    }
+    g->late[g->n_late++] = (struct late){entry_with_top(g, t), at};
+}
+
+static void give_logprobs(struct gen *g, bool all) {
+    uint64_t out = g->n_fed - g->stop.held.n - (g->parse ? tool_parse_held(g->parse) : 0);
+    size_t n = 0;
+    for (; n < g->n_late && (all || g->late[n].at < out); n++) {
+        if (!g->piece.logprobs) g->piece.logprobs = json_array();
+        json_array_append_new(g->piece.logprobs, g->late[n].entry);
+    }
+    g->n_late -= n;
+    if (g->n_late) memmove(g->late, g->late + n, g->n_late * sizeof *g->late);
 }
 
 /* The grammar. */
@@ -125,13 +160,15 @@ static void wake(struct gen *g) {
 
 static void take_token(struct gen *g, const struct batch_token *t) {
     bool ends = tokenizer_is_eog(g->model->tokenizer, t->id);
+    uint64_t at = g->n_fed;
     g->n_eval++;
     g->piece.n_token++;
     if (g->grammar && grammar_on(g->grammar)) grammar_accept(g->grammar, t->id, &g->err);
     feed_token(g, t->id);
     g->ended = ends;
     if (!ends && g->collect) tokens_push(&g->tokens, t->id);
-    if (!ends && g->logprobs) add_logprobs(g, t);
+    if (!ends && g->logprobs) add_logprobs(g, t, at);
+    give_logprobs(g, false);
     start_grammar(g, false);
 }
 
@@ -156,6 +193,7 @@ static void finish_text(struct gen *g, bool cut) {
     feed(g, detok_flush(g->detok));
     if (g->parse && !g->err.code) tool_parse_end(g->parse, cut, &g->err);
     stop_flush(&g->stop, &g->piece.content);
+    give_logprobs(g, !g->stop.matched);
 }
 
 static void on_done(void *ctx, const struct batch_result *r) {
@@ -216,6 +254,8 @@ static void deinit(struct gen *g) {
     grammar_state_free(g->grammar);
     stop_deinit(&g->stop);
     tokens_deinit(&g->tokens);
+    for (size_t i = 0; i < g->n_late; i++) json_decref(g->late[i].entry);
+    free(g->late);
     gen_piece_deinit(&g->piece);
     pthread_cond_destroy(&g->came);
     pthread_mutex_destroy(&g->lock);

@@ -28,21 +28,18 @@ static size_t undecided(const struct stop *s, const char *p, size_t n) {
 }
 
 bool stop_feed(struct stop *s, const char *p, size_t n, struct strbuf *out) {
-    if (s->matched || s->n == 0) {
-        if (!s->matched) strbuf_add(out, p, n);
-        return s->matched;
-    }
-    strbuf_add(&s->held, p, n);
+    strbuf_add(s->n ? &s->held : out, p, n);
+    if (s->matched || s->n == 0) return s->matched;
     size_t at = find_first(s, strbuf_of(&s->held), s->held.n);
     s->matched = at < s->held.n;
     size_t keep = s->matched ? s->held.n - at : undecided(s, strbuf_of(&s->held), s->held.n);
     strbuf_add(out, strbuf_of(&s->held), s->held.n - keep);
-    if (s->matched) strbuf_clear(&s->held);
-    else strbuf_drop(&s->held, s->held.n - keep);
+    strbuf_drop(&s->held, s->held.n - keep);
     return s->matched;
 }
 
 void stop_flush(struct stop *s, struct strbuf *out) {
-    if (!s->matched) strbuf_add(out, strbuf_of(&s->held), s->held.n);
+    if (s->matched) return;
+    strbuf_add(out, strbuf_of(&s->held), s->held.n);
     strbuf_clear(&s->held);
 }
