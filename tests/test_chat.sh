@@ -209,14 +209,19 @@ END
     printf '/save %s\n' "$dir/saved.json" >&9
     wait_for "$screen" 'messages are in'
     is "what was typed is read as UTF-8" '.messages[0].content == "été?"'
+    soon at_prompt "$screen"
+    printf 'caf\351 noir \303(\377\342\202\351\n' >&9
+    printf '/save %s\n' "$dir/saved.json" >&9
+    wait_for "$screen" '4 messages are in'
+    is "a byte that is no UTF-8 takes no other with it" '.messages[2].content == "caf\ufffd noir \ufffd(\ufffd\ufffd\ufffd"'
     printf '/set n 9000\nhi\n' >&9
     wait_for "$screen" '^> hi'
     soon has_more "$screen" $(($(wc -c <"$screen") + 60))
     printf '\003' >&9
     soon at_prompt "$screen"
     printf '/stats\n' >&9
-    wait_for "$screen" '2 turns'
-    holds "Ctrl-C stops the answer on a terminal" grep -a -q '2 turns' "$screen"
+    wait_for "$screen" '3 turns'
+    holds "Ctrl-C stops the answer on a terminal" grep -a -q '3 turns' "$screen"
     printf '\003' >&9
     wait_for "$screen" '/bye or Ctrl-D leaves.$'
     holds "Ctrl-C at the prompt tells how to leave" grep -a -q '^hy: /bye or Ctrl-D leaves' "$screen"

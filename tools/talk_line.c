@@ -23,6 +23,8 @@ struct talk_line {
     EditLine *el; /* NULL: lines are read as they are */
     History *history;
     bool was_empty, continued;
+    bool has_ahead;
+    unsigned char ahead; /* a byte that did not belong to the character before it */
     char *line;   /* of getline */
     size_t line_cap;
     struct strbuf text;
@@ -69,22 +71,39 @@ static void save_history(struct talk_line *l) {
     history(l->history, &ev, H_SAVE, path);
 }
 
-static uint32_t char_bytes(unsigned char first) { return first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1; }
+static uint32_t char_bytes(unsigned char first) {
+    if (first < 0xc2 || first > 0xf4) return 1;
+    return first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+}
 
-/* libedit's own would start its read again after Ctrl-C. */
+static ssize_t read_byte(struct talk_line *l, unsigned char *out) {
+    ssize_t k = 1;
+    if (l->has_ahead) *out = l->ahead;
+    else
+        do k = read(0, out, 1);
+        while (k < 0 && errno == EINTR && !cli_interrupted(NULL));
+    l->has_ahead = false;
+    return k;
+}
+
+/* libedit's own would start its read again after Ctrl-C. What is no UTF-8 becomes U+FFFD, as soon as the next byte tells. */
 static int get_char(EditLine *el, wchar_t *out) {
     unsigned char b[4];
     utf8proc_int32_t code = 0;
     struct talk_line *l;
+    el_get(el, EL_CLIENTDATA, &l);
     uint32_t n = 0;
     while (n == 0 || n < char_bytes(b[0])) {
-        ssize_t k = read(0, b + n, 1);
-        if (k < 0 && errno == EINTR && !cli_interrupted(NULL)) continue;
+        ssize_t k = read_byte(l, b + n);
         if (k <= 0) {
             const LineInfo *typed = el_line(el);
-            el_get(el, EL_CLIENTDATA, &l);
             l->was_empty = typed->lastchar == typed->buffer && !l->continued;
             return (int)k;
+        }
+        if (n && b[n] >> 6 != 2) {
+            l->ahead = b[n];
+            l->has_ahead = true;
+            break;
         }
         n++;
     }
