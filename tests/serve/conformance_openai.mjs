@@ -182,7 +182,7 @@ await test('6.15 completions', async () => {
   const usage = lines.pop()
   equal([usage.choices, usage.usage.total_tokens > 2], [[], true])
   equal([lines.map(l => l.choices[0].text).join(''), lines.at(-1).choices[0].finish_reason, lines[0].object], [scripts.default, 'stop', 'text_completion'])
-  for (const body of [{ prompt: ['a', 'b'] }, { prompt: 5 }, { prompt: [1, 2] }, { prompt: 'x', stop: 5 }, { prompt: 'x', stop: [5] }]) equal((await post(s, '/v1/completions', { model: 'plain', ...body })).status, 400, JSON.stringify(body))
+  for (const body of [{}, { prompt: null }, { suffix: 'x' }, { prompt: ['a', 'b'] }, { prompt: 5 }, { prompt: [1, 2] }, { prompt: 'x', stop: 5 }, { prompt: 'x', stop: [5] }]) equal((await post(s, '/v1/completions', { model: 'plain', ...body })).status, 400, JSON.stringify(body))
   for (const stop of [', w', [', w']]) equal((await post(s, '/v1/completions', { model: 'plain', prompt: 'x', stop })).json.choices[0].text, 'Hello there')
   equal((await post(s, '/v1/completions', { model: 'on', prompt: 'x', max_tokens: 3, temperature: 0 })).json.choices[0].finish_reason, 'length')
   equal((await post(s, '/v1/completions', { model: 'plain', prompt: 'x', logprobs: 2 })).status, 200)

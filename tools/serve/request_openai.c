@@ -84,6 +84,7 @@ int request_openai_completion(json_t *root, struct request *r, struct err *e) {
     r->prompt = fields_text(&f, "prompt");
     r->suffix = fields_text(&f, "suffix");
     r->tools = NULL;
+    if (!e->code && !r->prompt) err_set(e, ERR_ARG, "prompt is required");
     const json_t *logprobs = fields_get(&f, "logprobs");
     r->logprobs = logprobs && !json_is_false(logprobs);
     return request_top_logprobs(r, &f, json_is_boolean(logprobs) ? 0 : fields_int(&f, "logprobs", 0));
