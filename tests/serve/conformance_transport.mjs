@@ -205,6 +205,13 @@ await test('1.7 a client that goes ends its work: streamed, whole, prompt, queue
   p.socket.destroy()
   await until('reading stops', async () => await running(slow) === 0)
   await slow.stop()
+  const done = async () => Number(/^hy_requests_done_total (\d+)/m.exec((await get(s, '/metrics')).text)[1])
+  const many = 200000, before = await done(), e = await sent(s, '/api/embed', { model: 'tiny', input: Array(many).fill('x') })
+  await until('it embeds', async () => await done() > before)
+  e.socket.destroy()
+  let last
+  await until('embedding stops', async () => { await sleep(500); const n = last; return n === (last = await done()) })
+  check(last - before < many, 'not after the last input')
   equal((await post(s, '/api/generate', { model: 'tiny', prompt: 'x', stream: false, options: short })).status, 200)
 })
 

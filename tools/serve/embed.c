@@ -133,7 +133,8 @@ static int compute(struct embed *em, struct err *e) {
     em->n_dim = em->dimensions > 0 && em->dimensions < n_embd ? (uint32_t)em->dimensions : n_embd;
     em->vectors = calloc(n ? n : 1, em->n_dim * sizeof *em->vectors);
     if (!em->vectors) rc = err_set(e, ERR_NOMEM, "no memory for the vectors");
-    for (size_t i = 0; i < n && !rc; i++) rc = embed_one(em, i, e);
+    for (size_t i = 0; i < n && !rc; i++) /* each may be too short for await to look */
+        rc = http_gone(em->x) ? err_set(e, ERR_CANCELLED, "the client has gone") : embed_one(em, i, e);
     models_release(em->api->models, em->m);
     return rc;
 }
