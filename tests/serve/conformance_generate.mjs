@@ -62,6 +62,9 @@ await test('4.4 context', async () => {
   const next = (await post(s, '/api/generate', { ...body, prompt: 'Two', context, stream: false })).json
   equal(next.context.slice(0, context.length), context)
   check(next.prompt_eval_count > context.length, 'put before the prompt')
+  const cut = (await post(s, '/api/generate', { model: 'plain', prompt: 'x', stream: false, logprobs: true, options: { stop: ['world'] } })).json
+  equal(cut.context.length, cut.prompt_eval_count + cut.logprobs.length, 'no token that a stop string has cut')
+  check(cut.eval_count > cut.logprobs.length, 'there are such')
 })
 
 await test('4.5 template', async () => {

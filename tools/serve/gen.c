@@ -9,10 +9,11 @@
 #include "tools/serve/json_out.h"
 #include "tools/serve/stop.h"
 
-/* An entry of logprobs that waits for its text to come out. */
+/* A token whose text is not out. */
 struct late {
-    json_t *entry;
-    uint64_t at; /* in all text: where the token's begins */
+    int32_t id;
+    json_t *entry; /* of logprobs; NULL: not asked for */
+    uint64_t at;   /* in all text: where the token's begins */
 };
 
 struct gen {
@@ -86,7 +87,7 @@ static void feed_token(struct gen *g, int32_t id) {
     feed(g, text);
 }
 
-/* Logprobs. An entry comes with the first of its token's text, so that what a stop string cuts has none. */
+/* Tokens for logprobs and context. Each comes with the first of its text, so that what a stop string cuts is in neither. */
 
 static json_t *entry_of(const struct gen *g, int32_t id, float logprob) {
     const struct tokenizer *t = g->model->tokenizer;
@@ -109,24 +110,26 @@ static json_t *entry_with_top(const struct gen *g, const struct batch_token *t) 
 }
 
 /* at: n_fed before the token. */
-static void add_logprobs(struct gen *g, const struct batch_token *t, uint64_t at) {
+static void add_late(struct gen *g, const struct batch_token *t, uint64_t at) {
     if (g->n_late == g->cap_late) {
         size_t cap = g->cap_late * 2 + 16;
         struct late *late = realloc(g->late, cap * sizeof *late);
         if (!late) {
-            err_set(&g->err, ERR_NOMEM, "no memory for logprobs");
+            err_set(&g->err, ERR_NOMEM, "no memory for the answer's tokens");
             return;
         }
         g->late = late;
         g->cap_late = cap;
     }
-    g->late[g->n_late++] = (struct late){entry_with_top(g, t), at};
+    g->late[g->n_late++] = (struct late){t->id, g->logprobs ? entry_with_top(g, t) : NULL, at};
 }
 
-static void give_logprobs(struct gen *g, bool all) {
+static void give_late(struct gen *g, bool all) {
     uint64_t out = g->n_fed - g->stop.held.n - (g->parse ? tool_parse_held(g->parse) : 0);
     size_t n = 0;
     for (; n < g->n_late && (all || g->late[n].at < out); n++) {
+        if (g->collect) tokens_push(&g->tokens, g->late[n].id);
+        if (!g->logprobs) continue;
         if (!g->piece.logprobs) g->piece.logprobs = json_array();
         json_array_append_new(g->piece.logprobs, g->late[n].entry);
     }
@@ -166,9 +169,8 @@ static void take_token(struct gen *g, const struct batch_token *t) {
     if (g->grammar && grammar_on(g->grammar)) grammar_accept(g->grammar, t->id, &g->err);
     feed_token(g, t->id);
     g->ended = ends;
-    if (!ends && g->collect) tokens_push(&g->tokens, t->id);
-    if (!ends && g->logprobs) add_logprobs(g, t, at);
-    give_logprobs(g, false);
+    if (!ends && (g->collect || g->logprobs)) add_late(g, t, at);
+    give_late(g, false);
     start_grammar(g, false);
 }
 
@@ -193,7 +195,7 @@ static void finish_text(struct gen *g, bool cut) {
     feed(g, detok_flush(g->detok));
     if (g->parse && !g->err.code) tool_parse_end(g->parse, cut, &g->err);
     stop_flush(&g->stop, &g->piece.content);
-    give_logprobs(g, !g->stop.matched);
+    give_late(g, !g->stop.matched);
 }
 
 static void on_done(void *ctx, const struct batch_result *r) {

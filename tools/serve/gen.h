@@ -46,7 +46,7 @@ void gen_piece_deinit(struct gen_piece *p);
 int gen_start(const struct gen_spec *spec, struct gen **out, struct err *e);
 /* Waits for something to come, timeout_ms at most, and appends it to *p. False: nothing came. After an end nothing more comes. */
 bool gen_fetch(struct gen *g, uint32_t timeout_ms, struct gen_piece *p);
-/* The tokens generated so far, without the end token; after the end. */
+/* The tokens of the text, without those of a stop string and the end token; after the end. */
 const struct tokens *gen_tokens(const struct gen *g);
 /* Cancels what still runs. NULL is fine. */
 void gen_free(struct gen *g);
