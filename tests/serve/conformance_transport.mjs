@@ -1,6 +1,6 @@
 // The conformance reference of the HTTP API, section 1: transport. A test for each rule, named by its number.
 import { spawn } from 'node:child_process'
-import { truncateSync } from 'node:fs'
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { check, dir, equal, finish, get, model, post, quick, raw, request, running, serve, sleep, state, stream, test, until } from './harness.mjs'
@@ -179,6 +179,15 @@ await test('7.9 engine failure: 500, and the server stays up', async () => {
   equal([a.status, typeof a.json.error, b.status, b.json.error.type], [500, 'string', 500, 'api_error'])
   equal((await get(t, '/api/tags')).status, 200)
   await t.stop()
+  const damaged = scripted(join(dir, 'damaged.gguf'), { default: 'never' }), bytes = readFileSync(damaged)
+  bytes.writeFloatLE(NaN, bytes.indexOf(Buffer.from(new Float32Array(4).fill(1).buffer))) // in a norm: nowhere else are ones side by side
+  writeFileSync(damaged, bytes)
+  const u = await serve([damaged])
+  for (const [path, body] of [['/api/generate', { prompt: 'x', stream: false }], ['/api/embed', { input: 'x' }], ['/api/embeddings', { prompt: 'x' }], ['/v1/embeddings', { input: 'x', encoding_format: 'base64' }]]) {
+    const r = await post(u, path, { model: 'damaged', ...body })
+    check(r.status === 500 && /damaged/.test(r.text), `${path}: ${r.status} ${r.text}`)
+  }
+  await u.stop()
 })
 
 await test('1.7 a client that goes ends its work: streamed, whole, prompt, queue', async () => {

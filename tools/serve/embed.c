@@ -85,6 +85,12 @@ static int run_one(struct embed *em, const struct tokens *ts, float *out, struct
     return rc;
 }
 
+static bool finite_all(const float *v, uint32_t n) {
+    uint32_t k = 0;
+    while (k < n && isfinite(v[k])) k++;
+    return k == n;
+}
+
 static void make_unit(float *v, uint32_t n) {
     double sum = 0;
     for (uint32_t i = 0; i < n; i++) sum += (double)v[i] * v[i];
@@ -114,6 +120,7 @@ static int embed_one(struct embed *em, size_t i, struct err *e) {
     em->n_tok += ts.n;
     if (!rc && ts.n == 0) rc = err_set(e, ERR_ARG, "an input has no tokens");
     if (!rc) rc = run_one(em, &ts, whole, e);
+    if (!rc && !finite_all(whole, n_embd)) rc = err_set(e, ERR_FORMAT, "the vector is not finite (the model's weights are damaged)");
     if (!rc) {
         memcpy(out, whole, em->n_dim * sizeof *out);
         if (em->unit) make_unit(out, em->n_dim);
