@@ -341,13 +341,8 @@ static int lay_out(struct hy_engine *en, const struct hy_batch *b, struct step_s
 }
 
 static int run_resident(struct hy_engine *en, const struct step_shape *s, struct err *e) {
-    uint64_t fence;
     int rc = en->mapped ? model_file_check_unchanged(en->mf, e) : ERR_OK; /* one that was cut must not even be touched */
-    if (rc) return rc;
-    struct cmd *c = cmd_begin(en->dev);
-    rc = exec_encode(en, c, s, e);
-    if (!rc) rc = cmd_commit(c, &fence, e);
-    if (!rc) rc = device_wait(en->dev, fence, e);
+    if (!rc) rc = exec_run(en, s, e);
     return !rc && en->mapped ? model_file_check_unchanged(en->mf, e) : rc;
 }
 

@@ -207,16 +207,34 @@ int exec_op(struct exec *x, uint32_t i, struct err *e) {
     return rc;
 }
 
-int exec_encode(struct hy_engine *en, struct cmd *c, const struct step_shape *s, struct err *e) {
-    struct exec x = {.en = en, .c = c};
-    exec_chunk(&x, s, 0);
-    for (uint32_t i = 0; i < en->p.n_op; i++) {
-        if (i && en->p.ops[i].layer != en->p.ops[i - 1].layer && en->p.ops[i].layer % FLUSH_LAYERS == 0) {
-            int rc = cmd_flush(c, e); /* the device begins while the rest is encoded */
-            if (rc) return rc;
-        }
-        int rc = exec_op(&x, i, e);
-        if (rc) return rc;
+/* Between two layers: the device begins on the list while the next is encoded. A long step that may be stopped goes on with
+ * another list, at most one ahead of the device. */
+static int end_layer(struct exec *x, const struct step_shape *s, uint32_t next, uint64_t *fence, struct err *e) {
+    uint64_t before = *fence;
+    if (!s->stop || s->n_tok <= LONG_STEP) return next % FLUSH_LAYERS == 0 ? cmd_flush(x->c, e) : ERR_OK;
+    int rc = cmd_commit(x->c, fence, e);
+    if (!rc) rc = device_wait(x->en->dev, before, e);
+    if (!rc && s->stop(s->ctx)) rc = err_set(e, ERR_CANCELLED, "interrupted");
+    if (!rc) x->c = cmd_begin(x->en->dev);
+    return rc;
+}
+
+static int run_ops(struct exec *x, const struct step_shape *s, uint64_t *fence, struct err *e) {
+    const struct program *p = &x->en->p;
+    int rc = ERR_OK;
+    x->c = cmd_begin(x->en->dev);
+    exec_chunk(x, s, 0);
+    for (uint32_t i = 0; i < p->n_op && !rc; i++) {
+        if (i && p->ops[i].layer != p->ops[i - 1].layer) rc = end_layer(x, s, p->ops[i].layer, fence, e);
+        if (!rc) rc = exec_op(x, i, e);
     }
-    return exec_best(en, c, s, e);
+    if (!rc) rc = exec_best(x->en, x->c, s, e);
+    return rc ? rc : cmd_commit(x->c, fence, e);
+}
+
+int exec_run(struct hy_engine *en, const struct step_shape *s, struct err *e) {
+    struct exec x = {.en = en};
+    uint64_t fence = 0;
+    int rc = run_ops(&x, s, &fence, e), waited = device_wait(en->dev, fence, rc ? NULL : e);
+    return rc ? rc : waited;
 }

@@ -1,11 +1,12 @@
 /* Running a program: ops encoded one by one, over a whole step or over one chunk of its tokens.
  *
- * exec_encode is the path of a model that fits: one list of all ops. stream_run (stream.c) is the other: it cuts the list where
- * weights must be waited for. Both encode ops by exec_op. */
+ * exec_run is the path of a model that fits: one list of all ops. stream_run (stream.c) is the other: it cuts the list where
+ * weights must be waited for. Both encode ops by exec_op, and both end a list behind every layer of a long step that may be stopped. */
 #pragma once
 #include "sched/plan.h"
 
 #define FLUSH_LAYERS 4 /* the device begins on so many while the rest is encoded */
+#define LONG_STEP 64u  /* tokens; a layer of more is worth a list of its own, to stop behind it */
 
 struct hy_engine;
 struct cmd;
@@ -45,8 +46,8 @@ int exec_lists(struct exec *x, const struct op *route, uint32_t n_row, struct er
 /* The n_best best of all logits rows of the step. */
 int exec_best(struct hy_engine *en, struct cmd *c, const struct step_shape *s, struct err *e);
 
-/* The whole step as one list. */
-int exec_encode(struct hy_engine *en, struct cmd *c, const struct step_shape *s, struct err *e);
+/* The whole step; the device has finished when it returns. ERR_CANCELLED: s->stop said so. */
+int exec_run(struct hy_engine *en, const struct step_shape *s, struct err *e);
 
 /* The step's token of row i of op's output: in the last layer rows are those whose logits are asked for. */
 uint32_t exec_token(const struct exec *x, uint32_t op, uint32_t row);

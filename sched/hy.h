@@ -124,7 +124,7 @@ struct hy_batch {
     const uint32_t *pos;     /* (n_tok): for each sequence ascending without gaps from its length on */
     const bool *want_logits; /* (n_tok); at most n_logits of them; NULL: of the last token */
     uint32_t n_best;         /* also find the n_best largest logits of each row, on the device: 0..HY_MAX_BEST */
-    bool (*stop)(void *ctx); /* asked during a step whose weights stream: true ends it soon, with ERR_CANCELLED; may be NULL */
+    bool (*stop)(void *ctx); /* asked during steps of more than 64 tokens or whose weights stream: true ends one soon, ERR_CANCELLED; or NULL */
     void *ctx;
 };
 #define HY_MAX_BEST 256u

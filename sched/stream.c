@@ -11,7 +11,6 @@
 #define SHRINK_EVERY_NS 1000000000ull
 #define GROW_AFTER_NS 15000000000ull /* of quiet; the averages of PSI are over 10 s */
 #define GROW_EVERY_NS 2000000000ull
-#define LONG_STEP 64u        /* tokens; a layer of more is worth a list of its own, to stop behind it */
 #define ROWS_PER_ASK 16u     /* of the embedding that are read between two looks at whether to go on */
 #define MOST_OF_LAYER 3      /* a chunk that chooses this many experts per expert of the layer needs nearly all of them */
 
@@ -83,19 +82,32 @@ static int hand_over(struct run *r, struct err *e) {
     return rc;
 }
 
+static int await(struct run *r, uint64_t fence, struct err *e) {
+    uint64_t t0 = clock_ns();
+    int rc = device_wait(r->en->dev, fence, e);
+    r->st->stats.compute_ns += clock_ns() - t0;
+    return rc;
+}
+
 static int finish(struct run *r, struct err *e) {
     int rc = hand_over(r, e);
-    if (rc) return rc;
-    uint64_t t0 = clock_ns();
-    rc = device_wait(r->en->dev, r->st->fence, e);
-    r->st->stats.compute_ns += clock_ns() - t0;
+    return rc ? rc : await(r, r->st->fence, e);
+}
+
+/* Hands over a long step's list and lets the device come to it: layers that wait for no bytes are not encoded far ahead. */
+static int end_list(struct run *r, struct err *e) {
+    uint64_t before = r->st->fence;
+    if (!r->open || r->s->n_tok <= LONG_STEP) return ERR_OK;
+    int rc = hand_over(r, e);
+    if (!rc) rc = await(r, before, e);
+    if (!rc && r->st->ring.slots) ring_pump(&r->st->ring);
     return rc;
 }
 
 /* Leaves a step that nobody waits for any more, when the device has done what is encoded. */
 static int heed_stop(struct run *r, struct err *e) {
     if (!r->s->stop) return ERR_OK;
-    int rc = r->s->n_tok > LONG_STEP ? hand_over(r, e) : ERR_OK;
+    int rc = end_list(r, e);
     if (rc || !r->s->stop(r->s->ctx)) return rc;
     rc = finish(r, e);
     return rc ? rc : err_set(e, ERR_CANCELLED, "interrupted");

@@ -1,7 +1,7 @@
 /* The step when weights stream: layer by layer, each over all chunks of the step's tokens, waiting where bytes are still to come.
  *
  * Owns the readers, the ring and the expert cache of an engine. A model that fits has none of this (struct stream is zero) and
- * takes exec_encode, unless its steps are traced or its routings recorded: then this runs it, with nothing to wait for. */
+ * takes exec_run, unless its steps are traced or its routings recorded: then this runs it, with nothing to wait for. */
 #pragma once
 #include <stdatomic.h>
 

@@ -294,6 +294,18 @@ static void stopped(void **state) {
     }
 }
 
+/* A model that fits is left between layers, too: by one thread and several, with and without experts. */
+static void stopped_resident(void **state) {
+    static const uint32_t models[] = {0, 1};
+    for (uint32_t i = 0; i < LEN(models); i++) {
+        struct hy_options o = options(model_of(models[i]));
+        o.n_batch = o.n_logits = N_CTX;
+        o.n_thread = 1 + i;
+        make_reference(o, o.model_path);
+        stop_steps(&o);
+    }
+}
+
 /* Soon: reads that are queued are not waited for. */
 static void stopped_soon(void **state) {
     struct hy_options o = options(wide_model_of(3)); /* its embedding is in memory */
@@ -553,7 +565,8 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_architecture), cmocka_unit_test(every_budget), cmocka_unit_test(rows_alone), cmocka_unit_test(every_slot_count),
         cmocka_unit_test(other_files), cmocka_unit_test(mapped), cmocka_unit_test(other_kernels), cmocka_unit_test(q8_keys),
-        cmocka_unit_test(slow_disk), cmocka_unit_test(traced), cmocka_unit_test(warm_start), cmocka_unit_test(failing_reads), cmocka_unit_test(stopped), cmocka_unit_test(stopped_soon),
+        cmocka_unit_test(slow_disk), cmocka_unit_test(traced), cmocka_unit_test(warm_start), cmocka_unit_test(failing_reads), cmocka_unit_test(stopped), cmocka_unit_test(stopped_resident),
+        cmocka_unit_test(stopped_soon),
         cmocka_unit_test(changed_file), cmocka_unit_test(changed_meanwhile), cmocka_unit_test(random_budgets),
         cmocka_unit_test(smaller_keys), cmocka_unit_test(pressure), cmocka_unit_test(no_requests),
     };
