@@ -40,7 +40,7 @@ static void failing_reads(void **state) {
         make_reference(o, o.model_path);
         o.n_ring_slot = o.n_expert_slot = 3;
         o.n_reader = 3;
-        fail_reads(o, 27);
+        fail_reads(o, 6);
     }
 }
 
