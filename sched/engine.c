@@ -204,8 +204,22 @@ static int open_header(struct hy_engine *en, const struct hy_options *opt, struc
     return rc ? rc : memory_plan(en, opt, e);
 }
 
+/* A sidecar that was named must be there and this model's, also when nothing streams. Where something does, the plan says whether
+ * one will be read. */
+static int check_sidecar(struct hy_engine *en, const struct hy_options *opt, struct err *e) {
+    struct sidecar s = {0};
+    bool streams = fit_streams(&en->fit);
+    int rc = ERR_OK;
+    if (streams || opt->sidecar) rc = sidecar_open(opt->sidecar, opt->model_path, en->mf, &en->h, &en->w, &en->arena, &s, e);
+    if (!rc && streams)
+        snprintf(en->planned.sidecar, sizeof en->planned.sidecar, s.open ? "weights stream from '%s'" : "%s", s.open ? s.file.path : s.note);
+    sidecar_close(&s);
+    return rc;
+}
+
 static int open_engine(struct hy_engine *en, const struct hy_options *opt, struct err *e) {
     int rc = open_header(en, opt, e);
+    if (!rc && !fit_streams(&en->fit)) rc = check_sidecar(en, opt, e);
     if (rc) return rc;
     memory_describe(en, opt, true);
     rc = load_weights(en, opt, e);
@@ -238,18 +252,6 @@ int hy_open(const struct hy_options *opt, struct hy_engine **out, struct err *e)
     return ERR_OK;
 }
 
-/* Says whether streamed weights would come from a sidecar. */
-static void describe_sidecar(struct hy_engine *en, const struct hy_options *opt) {
-    struct sidecar s;
-    struct err why;
-    char *out = en->planned.sidecar;
-    int rc = sidecar_open(opt->sidecar, opt->model_path, en->mf, &en->h, &en->w, &en->arena, &s, &why);
-    if (rc) snprintf(out, sizeof en->planned.sidecar, "%s", why.text);
-    else if (s.open) snprintf(out, sizeof en->planned.sidecar, "weights stream from '%s'", s.file.path);
-    else snprintf(out, sizeof en->planned.sidecar, "%s", s.note);
-    sidecar_close(&s);
-}
-
 int hy_plan(const struct hy_options *opt, struct hy_plan *out, struct err *e) {
     struct hy_engine *en = calloc(1, sizeof *en);
     if (!en) return err_set(e, ERR_NOMEM, "no memory to open '%s'", opt->model_path);
@@ -258,7 +260,7 @@ int hy_plan(const struct hy_options *opt, struct hy_plan *out, struct err *e) {
     o.memory.plan_only = true;
     int rc = open_header(en, &o, e);
     if (!rc) memory_describe(en, &o, false);
-    if (!rc && fit_streams(&en->fit)) describe_sidecar(en, opt);
+    if (!rc) rc = check_sidecar(en, &o, e);
     *out = en->planned;
     hy_close(en);
     return rc;

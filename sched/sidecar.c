@@ -265,12 +265,23 @@ static int open_at(const char *path, const struct model_file *mf, const struct h
     return ERR_OK;
 }
 
+/* One that was named. */
+static int open_asked(const char *path, const struct model_file *mf, const struct hparams *h, const struct weights *w,
+                      struct arena *a, struct sidecar *s, struct err *e) {
+    int rc = open_at(path, mf, h, w, a, s, e);
+    if (e && (rc == ERR_NOT_FOUND || rc == ERR_FORMAT || rc == ERR_UNSUPPORTED)) {
+        size_t n = strlen(e->text);
+        snprintf(e->text + n, sizeof e->text - n, "; name the file that hy optimize wrote for this model, or go without (--sidecar off)");
+    }
+    return rc;
+}
+
 int sidecar_open(const char *asked, const char *model_path, const struct model_file *mf, const struct hparams *h,
                  const struct weights *w, struct arena *a, struct sidecar *s, struct err *e) {
     char path[PATH_MAX];
     struct err why;
     *s = (struct sidecar){0};
-    if (asked) return strcmp(asked, "off") == 0 ? ERR_OK : open_at(asked, mf, h, w, a, s, e);
+    if (asked) return strcmp(asked, "off") == 0 ? ERR_OK : open_asked(asked, mf, h, w, a, s, e);
     int rc = sidecar_path(model_path, path, sizeof path, &why);
     if (!rc) rc = open_at(path, mf, h, w, a, s, &why);
     if (rc && rc != ERR_NOT_FOUND) snprintf(s->note, sizeof s->note, "%s", why.text);

@@ -465,6 +465,8 @@ same "the same text without the damaged sidecar" "$dir/without" "$out"
 streams --sidecar "$dir/whole.hyx"
 same "the same text with a sidecar by name" "$dir/without" "$out"
 refused "a sidecar that is not there" 1 "nowhere.hyx" run "$moe" --raw -p Once --slots 3 --sidecar "$dir/nowhere.hyx"
+refused "a sidecar that is not there, for a model that fits" 1 "nowhere.hyx.*hy optimize" run "$moe" --raw -p Once --sidecar "$dir/nowhere.hyx"
+refused "a plan with a sidecar that is none" 1 "no sidecar of hy" inspect "$moe" --plan --sidecar "$moe"
 refused "optimize leaves other files alone" 1 "left as it is" optimize "$moe" --json -o "$model" --force
 refused "optimize to a folder that is not there" 1 "no/such" optimize "$moe" -o "$dir/no/such/x.hyx"
 if [ -d /sys/kernel ]; then refused "optimize where nothing can be written" 1 "hyx" optimize "$moe" -o /sys/kernel/x.hyx; fi

@@ -228,10 +228,13 @@ static void not_used(const char *model, const char *side, const char *why) {
         fail_msg("not '%s': %s", why, hy_info(en)->sidecar_note);
     hy_close(en);
     o.sidecar = side;
-    support_err.text[0] = 0;
-    assert_true(hy_open(&o, &en, &support_err) != ERR_OK);
-    assert_non_null(strstr(support_err.text, why));
-    assert_non_null(strstr(support_err.text, side));
+    for (uint32_t i = 0; i < 4; i++) { /* opened and planned; and the same when all fits, so that nothing would be read */
+        struct hy_plan p;
+        struct err e = {0};
+        o.n_ring_slot = o.n_expert_slot = i / 2 ? 0 : 4;
+        int rc = i % 2 ? hy_plan(&o, &p, &e) : hy_open(&o, &en, &e);
+        if (!rc || !strstr(e.text, why) || !strstr(e.text, side)) fail_msg("case %u: not '%s': %s", i, why, e.text);
+    }
 }
 
 static void only_this_models(void **state) {
@@ -271,7 +274,13 @@ static void only_this_models(void **state) {
     compute(&o, &r, false); /* it fits */
     o = options(model, support_path("nowhere.hyx"), 4);
     struct hy_engine *en;
-    REFUSED(hy_open(&o, &en, &support_err), ERR_NOT_FOUND, "nowhere.hyx");
+    REFUSED(hy_open(&o, &en, &support_err), ERR_NOT_FOUND, "nowhere.hyx", "--sidecar off");
+    o.n_ring_slot = o.n_expert_slot = 0;
+    REFUSED(hy_open(&o, &en, &support_err), ERR_NOT_FOUND, "nowhere.hyx", "hy optimize");
+    o.sidecar = "off";
+    compute(&o, &r, false);
+    o.sidecar = side;
+    compute(&o, &r, false);
     free(p);
 }
 
