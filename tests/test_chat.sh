@@ -126,10 +126,10 @@ done
 echo 'no JSON' >"$dir/bad.json"
 echo '{"messages": [{"content": "x"}]}' >"$dir/role.json"
 echo '{"messages": [{"role": "user", "content": 7}]}' >"$dir/content.json"
-talks "files that cannot be loaded" 0 "One?\n/load $dir/nowhere\n/load $dir/bad.json\n/load $dir/role.json\n/load $dir/content.json\n/load\n/save\n/save $dir/no/such\nTwo?\n" \
+talks "files that cannot be loaded" 0 "One?\n/load $dir/nowhere\n/load $dir/bad.json\n/load $dir/role.json\n/load $dir/content.json\n/load\n/save\n/save $dir/no/such\n/save $model\nTwo?\n" \
     -i "$model" -n 8 --temp 0
 same "they change nothing" "$dir/answers" "$out"
-for what in nowhere "bad.json' is not JSON" "message 1 has no role" "content of message 1" "/load FILE" "/save FILE" "no/such"; do
+for what in nowhere "bad.json' is not JSON" "message 1 has no role" "content of message 1" "/load FILE" "/save FILE" "no/such" "file of the model and is not written over"; do
     says "it says: $what" "$what"
 done
 

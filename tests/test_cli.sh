@@ -467,6 +467,28 @@ same "the same text with a sidecar by name" "$dir/without" "$out"
 refused "a sidecar that is not there" 1 "nowhere.hyx" run "$moe" --raw -p Once --slots 3 --sidecar "$dir/nowhere.hyx"
 refused "a sidecar that is not there, for a model that fits" 1 "nowhere.hyx.*hy optimize" run "$moe" --raw -p Once --sidecar "$dir/nowhere.hyx"
 refused "a plan with a sidecar that is none" 1 "no sidecar of hy" inspect "$moe" --plan --sidecar "$moe"
+# What is read is not written over: under its name or another, whole or in parts.
+mkdir "$dir/kept"
+"$GEN" --arch llama --type Q8_0 --split 2 -o "$dir/kept/cut.gguf"
+cut=$dir/kept/cut-00001-of-00002.gguf
+cp "$dir/whole.hyx" "$dir/kept/cut.hyx"
+cp "$dir/whole.hyx" "$dir/kept/named.hyx"
+cp "$dir/whole.hyx" "$dir/kept/cut-00001-of-00002.hyx"
+ln -s named.hyx "$dir/kept/link"
+ln "$dir/kept/cut-00002-of-00002.gguf" "$dir/kept/hard"
+echo "Once upon a time" >"$dir/kept/text"
+cat "$dir"/kept/* >"$dir/before"
+for option in "trace -p Once -o" "trace -p Once --html" "trace -p Once --routes" "eval --tokens 1,2 --logits"; do
+    for file in cut-00001-of-00002.gguf cut-00002-of-00002.gguf hard cut-00001-of-00002.hyx; do
+        # shellcheck disable=SC2086
+        refused "${option##* } over $file" 1 "'.*/$file' is .*model.* not written over" $option "$dir/kept/$file" "$cut"
+    done
+done
+refused "trace over the sidecar that was named" 1 "sidecar.*not written over" trace "$cut" -p Once --sidecar "$dir/kept/named.hyx" -o "$dir/kept/link"
+refused "trace over its prompt" 1 "text.*not written over" trace "$cut" -f "$dir/kept/text" -o "$dir/kept/text"
+refused "eval over its text" 1 "text.*not written over" eval "$cut" -f "$dir/kept/text" --logits "$dir/kept/text"
+cat "$dir"/kept/* >"$dir/after"
+same "what is read stays" "$dir/before" "$dir/after"
 refused "optimize leaves other files alone" 1 "left as it is" optimize "$moe" --json -o "$model" --force
 refused "optimize to a folder that is not there" 1 "no/such" optimize "$moe" -o "$dir/no/such/x.hyx"
 if [ -d /sys/kernel ]; then refused "optimize where nothing can be written" 1 "hyx" optimize "$moe" -o /sys/kernel/x.hyx; fi

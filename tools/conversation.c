@@ -7,6 +7,7 @@
 
 #include "sched/model_file.h"
 #include "tools/cli.h"
+#include "tools/output.h"
 
 static int open_chat(struct conversation *c, const char *model, bool make_up, struct err *e) {
     struct model_file *mf;
@@ -18,7 +19,7 @@ static int open_chat(struct conversation *c, const char *model, bool make_up, st
 }
 
 int conversation_init(struct conversation *c, const char *model, const struct tokenizer *tok, bool make_up, struct err *e) {
-    *c = (struct conversation){.tok = tok, .messages = json_array()};
+    *c = (struct conversation){.model = model, .tok = tok, .messages = json_array()};
     int rc = c->messages ? open_chat(c, model, make_up, e) : err_set(e, ERR_NOMEM, "no memory for a conversation");
     if (rc) {
         conversation_deinit(c);
@@ -137,6 +138,8 @@ int conversation_prompt(const struct conversation *c, struct tokens *out, bool *
 /* Files. */
 
 int conversation_save(const struct conversation *c, const char *path, struct err *e) {
+    int rc = output_check(path, &(struct output_inputs){.model = c->model}, e);
+    if (rc) return rc;
     json_t *all = json_pack("{s:O}", "messages", c->messages);
     char *text = all ? json_dumps(all, JSON_INDENT(2)) : NULL;
     json_decref(all);

@@ -2,7 +2,7 @@
  *
  * Messages are JSON as in the APIs: role, content, and thinking where the model thought. System text, if any, is the first one.
  * A turn is a user's message and what follows it up to the next one.
- * One owner. The tokenizer is borrowed and must outlive it. */
+ * One owner. The tokenizer and the model's path are borrowed and must outlive it. */
 #pragma once
 #include <jansson.h>
 #include <stdbool.h>
@@ -13,13 +13,14 @@
 #include "models/tokenizer/tokenizer.h"
 
 struct conversation {
+    const char *model; /* its file */
     const struct tokenizer *tok;
     struct chat *chat; /* NULL: the model has no template, and none was to be made up */
     json_t *messages;
     enum chat_think think;
 };
 
-/* model: its file. make_up: a model without a template gets one by its architecture; chat_info's warning says so. */
+/* make_up: a model without a template gets one by its architecture; chat_info's warning says so. */
 int conversation_init(struct conversation *c, const char *model, const struct tokenizer *tok, bool make_up, struct err *e);
 void conversation_deinit(struct conversation *c); /* zeroed is fine */
 

@@ -7,6 +7,7 @@
 #include "runtime/clock.h"
 #include "tools/box.h"
 #include "tools/cli.h"
+#include "tools/output.h"
 
 #define CHUNK 64 /* tokens per step; each of them gives a row of logits */
 
@@ -14,7 +15,7 @@ struct eval {
     struct hy_engine *en;
     const int32_t *token;
     uint32_t n_tok;
-    FILE *logits;
+    struct output logits;
     double nll;       /* sum of -log p of each token given those before it */
     uint32_t n_scored;
 };
@@ -43,7 +44,7 @@ static int eval_window(struct eval *ev, uint32_t seq, uint32_t first, uint32_t n
         if (cli_interrupted(NULL)) return err_set(e, ERR_CANCELLED, "interrupted");
         int rc = hy_step(ev->en, &(struct hy_batch){k, ev->token + first + done, seqs, pos, want}, &rows, e);
         if (rc) return rc;
-        if (ev->logits && fwrite(rows, sizeof(float), (size_t)k * n_vocab, ev->logits) != (size_t)k * n_vocab)
+        if (ev->logits.f && fwrite(rows, sizeof(float), (size_t)k * n_vocab, ev->logits.f) != (size_t)k * n_vocab)
             return err_set(e, ERR_IO, "the logits cannot be written: %s", strerror(errno));
         for (uint32_t i = 0; i < k && done + i + 1 < n; i++) {
             ev->nll -= log_prob(rows + (size_t)i * n_vocab, n_vocab, ev->token[first + done + i + 1]);
@@ -99,30 +100,30 @@ static void report(const struct eval *ev, double seconds, bool json) {
     }
 }
 
-static int run_eval(struct eval *ev, const struct tokens *ts, bool windows, const char *logits_path, bool json) {
+static int run_eval(struct eval *ev, const struct tokens *ts, const struct output_inputs *in, bool json) {
     struct err e;
     ev->token = ts->id;
     ev->n_tok = (uint32_t)ts->n;
     if (ts->n == 0) return cli_fail((err_set(&e, ERR_ARG, "there are no tokens to evaluate"), &e));
-    if (!windows && ts->n > hy_info(ev->en)->n_ctx)
+    if (!in->text && ts->n > hy_info(ev->en)->n_ctx)
         return cli_fail((err_set(&e, ERR_LIMIT, "%zu tokens do not fit the context of %u; give a larger -c", ts->n, hy_info(ev->en)->n_ctx), &e));
-    if (logits_path && !(ev->logits = fopen(logits_path, "wb")))
-        return cli_fail((err_set(&e, ERR_IO, "'%s' cannot be written: %s", logits_path, strerror(errno)), &e));
+    if (output_open(&ev->logits, in, &e)) return cli_fail(&e);
     uint64_t t0 = clock_ns();
     int rc = eval_all(ev, &e);
-    if (ev->logits && fclose(ev->logits) != 0 && !rc) rc = err_set(&e, ERR_IO, "'%s' cannot be written: %s", logits_path, strerror(errno));
-    if (rc) return cli_fail(&e);
+    int closed = output_close(&ev->logits, rc ? NULL : &e);
+    if (rc || closed) return cli_fail(&e);
     report(ev, (double)(clock_ns() - t0) / 1e9, json);
     return cli_flush() ? EXIT_OK : EXIT_FAILED;
 }
 
 int cmd_eval(int argc, char **argv) {
-    const char *model = NULL, *ids = NULL, *file = NULL, *logits = NULL;
+    const char *model = NULL, *ids = NULL, *file = NULL;
+    struct eval ev = {0};
     bool json = false;
     const struct opt opts[] = {
         {"--tokens", OPT_STR, &ids, "1,2,3", "token ids to evaluate", 0, 0},
         {"-f", OPT_STR, &file, "FILE", "a text to evaluate", 0, 0},
-        {"--logits", OPT_STR, &logits, "OUT.f32", "write raw float32 logits: a row of n_vocab per token", 0, 0},
+        {"--logits", OPT_STR, &ev.logits.path, "OUT.f32", "write raw float32 logits: a row of n_vocab per token", 0, 0},
         {"--json", OPT_FLAG, &json, NULL, "the result as JSON", 0, 0},
     };
     const struct command c = {.name = "eval", .usage = "[MODEL] (--tokens 1,2,3 | -f FILE) [options]",
@@ -134,13 +135,12 @@ int cmd_eval(int argc, char **argv) {
     if (!model) model = BOX_MODEL;
     if (!ids == !file) return cli_usage_error("eval needs either --tokens or -f; see hy eval --help");
     cli_catch_interrupt();
-    struct eval ev = {0};
     struct tokens ts = {0};
     struct err e;
     code = cli_open(model, &m, &(struct hy_options){.n_logits = CHUNK}, &ev.en);
     if (code) return code;
     int rc = ids ? parse_ids(ids, &ts, &e) : read_text(ev.en, file, &ts, &e);
-    code = rc ? cli_fail(&e) : run_eval(&ev, &ts, file != NULL, logits, json);
+    code = rc ? cli_fail(&e) : run_eval(&ev, &ts, &(struct output_inputs){model, m.sidecar, file}, json);
     tokens_deinit(&ts);
     hy_close(ev.en);
     return code;

@@ -201,7 +201,7 @@ static int open_and_run(struct run *r, const struct run_args *a, const struct mo
     const struct run_hooks *h = r->hooks;
     struct hy_options base = {0};
     struct err e;
-    if (h->open && h->open(h->ctx, &base, &e)) return cli_fail(&e);
+    if (h->open && h->open(h->ctx, &(struct output_inputs){a->model, m->sidecar, a->file}, &base, &e)) return cli_fail(&e);
     int code = cli_open(a->model, m, &base, &r->en);
     if (!code && h->opened && h->opened(h->ctx, r->en, a->model, &e)) code = cli_fail(&e);
     return code ? code : run_model(r, a);

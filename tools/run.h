@@ -2,6 +2,7 @@
 #pragma once
 #include "models/sampler.h"
 #include "tools/cli.h"
+#include "tools/output.h"
 
 #define RUN_MAX_OPTS 16u
 #define RUN_N_SAMPLING 10u
@@ -17,7 +18,7 @@ struct run_hooks {
     uint32_t n_most;        /* tokens to write when -n does not say; 0: until the model ends */
     void *ctx;
     bool (*instead)(void *ctx, int *exit_code);                      /* options are parsed; true: that was all there is to do */
-    int (*open)(void *ctx, struct hy_options *base, struct err *e);  /* before the model is opened */
+    int (*open)(void *ctx, const struct output_inputs *in, struct hy_options *base, struct err *e); /* before the model is opened */
     int (*opened)(void *ctx, struct hy_engine *en, const char *path, struct err *e); /* before the first step */
     bool (*text)(void *ctx, const char *p, size_t len);              /* gets the text in place of stdout */
 };

@@ -1,7 +1,5 @@
 /* hy trace: runs a prompt and shows what happened when. */
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "sched/routes.h"
 #include "tools/replay.h"
@@ -10,11 +8,6 @@
 
 #define N_EVENTS (1u << 20) /* 40 MB; a token of a large mixture model makes about 3000 */
 #define N_MOST 32           /* tokens */
-
-struct output {
-    const char *path;
-    FILE *f;
-};
 
 struct tracing {
     struct output json, html, routes;
@@ -27,21 +20,6 @@ struct tracing {
     struct trace_view view;
 };
 
-/* Before anything runs, so that a wrong path is not found out at the end. */
-static int open_output(struct output *o, struct err *e) {
-    if (!o->path) return ERR_OK;
-    o->f = fopen(o->path, "wb");
-    return o->f ? ERR_OK : err_set(e, ERR_IO, "'%s' cannot be written: %s", o->path, strerror(errno));
-}
-
-static int close_output(struct output *o, struct err *e) {
-    if (!o->f) return ERR_OK;
-    bool bad = ferror(o->f);
-    bad = fclose(o->f) || bad;
-    o->f = NULL;
-    return bad ? err_set(e, ERR_IO, "'%s' cannot be written (is the disk full?)", o->path) : ERR_OK;
-}
-
 static bool only_replay(void *ctx, int *code) {
     struct tracing *t = ctx;
     struct err e;
@@ -50,11 +28,11 @@ static bool only_replay(void *ctx, int *code) {
     return true;
 }
 
-static int begin(void *ctx, struct hy_options *base, struct err *e) {
+static int begin(void *ctx, const struct output_inputs *in, struct hy_options *base, struct err *e) {
     struct tracing *t = ctx;
-    int rc = open_output(&t->json, e);
-    if (!rc) rc = open_output(&t->html, e);
-    if (!rc) rc = open_output(&t->routes, e);
+    int rc = output_open(&t->json, in, e);
+    if (!rc) rc = output_open(&t->html, in, e);
+    if (!rc) rc = output_open(&t->routes, in, e);
     if (!rc) rc = trace_init(&t->trace, t->n_events, e);
     base->trace = &t->trace;
     base->routes = t->routes.f ? &t->routes_writer : NULL;
@@ -95,7 +73,7 @@ static int finish(struct tracing *t, int code) {
     if (rc) cli_fail(&e);
     struct output *outputs[] = {&t->json, &t->html, &t->routes};
     for (int i = 0; i < 3; i++) {
-        int closed = close_output(outputs[i], &e);
+        int closed = output_close(outputs[i], &e);
         if (closed && !rc) cli_fail(&e);
         if (!rc) rc = closed;
     }
