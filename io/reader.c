@@ -241,6 +241,7 @@ void readers_raise(struct readers *r, struct read_job *j, enum read_priority p) 
     if (j->queued && p < j->priority) {
         dequeue(r, j);
         enqueue(r, j, p);
+        pthread_cond_broadcast(&r->work); /* of a guess only half of the readers knew */
     }
     pthread_mutex_unlock(&r->lock);
 }

@@ -323,6 +323,24 @@ static void speculation_leaves_room(void **state) {
     unit_free(demand);
 }
 
+/* A guess that turns out to be needed is read by all readers, also those that speculation left free. */
+static void raising_wakes_readers(void **state) {
+    struct recorder rec = {.gate = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct readers *r = start((struct readers_options){.n_reader = 4, .direct = true, .observer = record, .ctx = &rec});
+    pthread_mutex_lock(&rec.gate);
+    struct unit *u = submit(r, 1, READ_SPECULATE, 0, 4 * PIECE);
+    while (atomic_load(&rec.n) < 2) sched_yield();
+    usleep(20000); /* for the others to fall asleep again */
+    readers_raise(r, &u->job, READ_DEMAND);
+    for (uint32_t i = 0; i < 60000 && atomic_load(&rec.n) < 4; i++) usleep(1000);
+    assert_int_equal(atomic_load(&rec.n), 4);
+    pthread_mutex_unlock(&rec.gate);
+    OK(readers_wait(r, &u->job, 1, &support_err));
+    unit_check(u, __LINE__);
+    readers_close(r);
+    unit_free(u);
+}
+
 static void *close_main(void *r) {
     readers_close(r);
     return NULL;
@@ -547,6 +565,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(cancelling_drops_what_waits),
         cmocka_unit_test(cancelling_in_the_middle),
         cmocka_unit_test(speculation_leaves_room),
+        cmocka_unit_test(raising_wakes_readers),
         cmocka_unit_test(closing_ends_what_waits),
         cmocka_unit_test(parts_in_order),
         cmocka_unit_test(waiting_for_any),
