@@ -77,12 +77,14 @@ static uint32_t char_bytes(unsigned char first) {
 }
 
 static ssize_t read_byte(struct talk_line *l, unsigned char *out) {
-    ssize_t k = 1;
-    if (l->has_ahead) *out = l->ahead;
-    else
-        do k = read(0, out, 1);
-        while (k < 0 && errno == EINTR && !cli_interrupted(NULL));
-    l->has_ahead = false;
+    ssize_t k;
+    if (l->has_ahead) {
+        l->has_ahead = false;
+        *out = l->ahead;
+        return 1;
+    }
+    do k = read(0, out, 1);
+    while (k < 0 && errno == EINTR && !cli_interrupted(NULL));
     return k;
 }
 

@@ -19,7 +19,7 @@ static void check_request(const struct request *r) {
         const json_t *m = json_array_get(r->messages, i);
         CHECK(json_is_string(json_object_get(m, "role")) && json_is_string(json_object_get(m, "content")));
     }
-    for (uint32_t i = 0; i < r->options.n_stop; i++) CHECK(*r->options.stop[i]);
+    for (uint32_t i = 0; i < r->options.n_stop; i++) CHECK(r->options.stop[i].len);
     struct sampler_params p = options_sampling(&r->options, 4096);
     struct sampler *s;
     CHECK(sampler_new(&p, 8, &s, NULL) == ERR_OK);
