@@ -296,6 +296,8 @@ static void refusals(void **state) {
         {"{\"enum\":3}", ERR_FORMAT, "enum"},
         {"{\"minLength\":-1}", ERR_FORMAT, "minLength"},
         {"{\"$ref\":\"#/$defs/x\"}", ERR_FORMAT, "#/$defs/x"},
+        {"{\"$ref\":1}", ERR_FORMAT, "$ref"},
+        {"{\"properties\":{\"b\":{\"$ref\":null,\"type\":\"null\"}}}", ERR_FORMAT, "$ref"},
         {"{\"$ref\":\"https://example.org/s.json\"}", ERR_FORMAT, "example.org"},
         {"{\"properties\":{\"a\":{\"not\":{\"type\":\"null\"}}}}", ERR_UNSUPPORTED, "not"},
         {"{\"if\":{},\"then\":{}}", ERR_UNSUPPORTED, "if"},
@@ -414,6 +416,34 @@ static void hostile_schemas_end(void **state) {
     vocab_close(&x);
 }
 
+/* Every keyword with every kind of value: alone, beside others, in a property and through a reference, and merged. */
+static void values_of_wrong_types(void **state) {
+    static const char *const keys[] = {
+        "type", "enum", "const", "properties", "required", "additionalProperties", "patternProperties", "propertyNames",
+        "minProperties", "maxProperties", "items", "prefixItems", "additionalItems", "minItems", "maxItems", "uniqueItems",
+        "minLength", "maxLength", "pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+        "multipleOf", "allOf", "anyOf", "oneOf", "not", "if", "$ref", "$defs", "$id", "nullable", "default"};
+    static const char *const values[] = {"null", "true", "-1", "2.5", "\"x\"", "\"\"", "[]", "[1]", "[\"x\"]", "[null]", "[{}]",
+                                         "{}", "{\"a\":1}", "{\"a\":null}", "{\"a\":{\"type\":\"null\"}}"};
+    static const char *const forms[] = {
+        "{%s}", "{\"type\":\"object\",%s}", "{\"type\":[\"array\",\"string\",\"integer\"],%s}",
+        "{\"properties\":{\"a\":{%s},\"b\":{\"$ref\":\"#/properties/a\"}},\"required\":[\"b\"]}",
+        "{\"allOf\":[{%s},{\"type\":\"object\",\"properties\":{\"a\":{}}}]}",
+        "{\"allOf\":[{\"items\":{},\"minimum\":1,\"enum\":[1],\"required\":[\"q\"]},{%s}]}", "{\"$ref\":\"#/$defs/d\",\"$defs\":{\"d\":{%s}}}"};
+    for (size_t k = 0; k < LEN(keys); k++)
+        for (size_t v = 0; v < LEN(values); v++)
+            for (size_t f = 0; f < LEN(forms); f++) {
+                char member[128], schema[512];
+                struct err e = {0};
+                snprintf(member, sizeof member, "\"%s\":%s", keys[k], values[v]);
+                snprintf(schema, sizeof schema, forms[f], member);
+                int rc = compile_code(schema, &e);
+                if (rc && rc != ERR_ARG && rc != ERR_FORMAT && rc != ERR_UNSUPPORTED && rc != ERR_LIMIT)
+                    fail_msg("%s: %s: %s", schema, err_name(rc), e.text);
+                if (rc && !*e.text) fail_msg("%s: refused without a word", schema);
+            }
+}
+
 /* Chains of references, and of optional properties, cost what they are long. */
 static void long_schemas_work(void **state) {
     struct vocab x;
@@ -513,6 +543,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(json_mode),
         cmocka_unit_test(refusals),
         cmocka_unit_test(hostile_schemas_end),
+        cmocka_unit_test(values_of_wrong_types),
         cmocka_unit_test(long_schemas_work),
         cmocka_unit_test(off_and_on),
         cmocka_unit_test(deep_texts),

@@ -290,7 +290,10 @@ static void typed(struct schema *c, const json_t *s, uint32_t from, uint32_t to)
 static void object_schema(struct schema *c, const json_t *s, uint32_t from, uint32_t to) {
     const json_t *ref = json_object_get(s, "$ref");
     refuse_unknown(c, s);
-    if (ref && !json_is_string(ref)) nfa_fail(c->n, ERR_FORMAT, "the schema's $ref is not a string");
+    if (ref && !json_is_string(ref)) {
+        nfa_fail(c->n, ERR_FORMAT, "the schema's $ref is not a string");
+        return;
+    }
     if (json_is_true(json_object_get(s, "nullable"))) scalar_const(c, json_null(), from, to);
     if (json_object_get(s, "anyOf")) {
         alternatives(c, s, "anyOf", from, to);
