@@ -17,12 +17,6 @@ static bool starts(const char *t, size_t at, size_t n, const char *with) {
     return n - at >= k && !memcmp(t + at, with, k);
 }
 
-/* The text so far may still become `with`. */
-static bool may_start(const char *t, size_t at, size_t n, const char *with) {
-    size_t k = strlen(with);
-    return !memcmp(t + at, with, n - at < k ? n - at : k);
-}
-
 json_t *tool_call_json(const char *text, size_t len) {
     json_error_t je;
     json_t *j = json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &je);
@@ -119,7 +113,7 @@ static enum tool_verdict take_tail(const char *t, size_t *at, size_t n, const ch
         *at = i + strlen(tail);
         return TOOL_DONE;
     }
-    return !final && may_start(t, i, n, tail) ? TOOL_MORE : TOOL_DONE;
+    return !final && tool_may_start(t, i, n, tail) ? TOOL_MORE : TOOL_DONE;
 }
 
 /* JSON that names its tools, from `at` on, and what closes it (NULL: nothing does). */
@@ -157,7 +151,7 @@ static enum tool_verdict read_bare(struct tool_parse *p, const char *t, size_t n
     if (at < n && t[at] != '{') return TOOL_NOT;
     at = at < n ? skip_blank(t, at + 1, n) : n;
     bool like_call = at == n;
-    for (size_t i = 0; i < sizeof keys / sizeof *keys && !like_call; i++) like_call = may_start(t, at, n, keys[i]);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && !like_call; i++) like_call = tool_may_start(t, at, n, keys[i]);
     return like_call ? read_json(p, t, 0, n, NULL, final, used) : TOOL_NOT;
 }
 
@@ -308,7 +302,7 @@ static enum tool_verdict read_llama(struct tool_parse *p, const char *t, size_t 
     if (t[at] == '{' || t[at] == '[') return read_json(p, t, at, n, NULL, final, used);
     size_t name = at;
     while (name < n && (isalnum((unsigned char)t[name]) || t[name] == '_')) name++;
-    if (!may_start(t, name, n, ".call(")) return TOOL_NOT;
+    if (!tool_may_start(t, name, n, ".call(")) return TOOL_NOT;
     return read_until(p, t, at, n, ")", final, llama_builtin, used);
 }
 

@@ -66,6 +66,12 @@ const char *const *tool_form_silent(enum tool_form form);
 /* Further markers, inside calls. */
 const char *const *tool_form_inner(enum tool_form form);
 
+/* The text at `at` is `with`, or may still become it. */
+static inline bool tool_may_start(const char *t, size_t at, size_t n, const char *with) {
+    size_t k = strlen(with);
+    return !memcmp(t + at, with, n - at < k ? n - at : k);
+}
+
 /* A NUL-terminated copy of n bytes that need no end of their own; the caller frees. NULL: no memory. */
 static inline char *tool_copy(const char *s, size_t n) {
     char *p = malloc(n + 1);

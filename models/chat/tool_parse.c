@@ -172,7 +172,7 @@ static bool bare_begins(const struct tool_parse *p, const char *t, size_t n) {
     enum tool_form f = p->opt.form;
     if (!p->bare || !n || (*t != '{' && *t != '[')) return false;
     for (const char *const *b = tool_form_begins(f); *b; b++)
-        if (!memcmp(t, *b, n < strlen(*b) ? n : strlen(*b))) return false;
+        if (tool_may_start(t, 0, n, *b)) return false;
     return f == TOOL_HERMES || f == TOOL_LLAMA || f == TOOL_MISTRAL;
 }
 
